@@ -1,0 +1,1 @@
+"""The engine room: rasters in, matches out. Never imports qgis or Qt."""
