@@ -1,0 +1,94 @@
+# RS Text Search: everything a developer or a curious geographer runs. `make help` explains itself.
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PLUGIN   := rs_text_search_plugin
+PYTHON   := .venv/bin/python
+QGIS_PY  := .venv-qgis/bin/python
+VERSION  := $(shell sed -n 's/^version=//p' metadata.txt)
+ZIP      := dist/$(PLUGIN)-$(VERSION).zip
+SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+APT      := qgis python3-qgis python3-venv xvfb xauth xdotool imagemagick gdal-bin
+PROFILE  ?= build/profile
+# A machine without an NVIDIA driver gets torch's CPU build (200 MB instead of several GB).
+TORCH_INDEX := $(shell command -v nvidia-smi >/dev/null || echo --extra-index-url https://download.pytorch.org/whl/cpu)
+# The rules that block a plugin on plugins.qgis.org: what its scan enables, minus nothing.
+BANDIT_RULES := B101,B102,B103,B104,B105,B106,B107,B108,B110,B111,B112,B113,B201,B202,B301,B302,B303,B304,B305,B306,B307,B308,B310,B311,B312,B313,B314,B315,B316,B317,B318,B319,B320,B321,B323,B324,B401,B402,B403,B405,B406,B407,B408,B409,B412,B413,B501,B502,B503,B504,B505,B506,B507,B508,B509,B601,B602,B603,B604,B605,B606,B607,B608,B609,B610,B611,B612,B613,B614,B615,B701,B702,B703,B704
+
+.PHONY: help setup demo qgis test test-engine test-plugin test-e2e check bench package deploy clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup: .venv/.ready  ## build the engine's environment at .venv (its bin/rs-text-search is the command line)
+
+demo: .venv/.ready build/.system  ## the main job: draw a scene, index it, search, describe, export, render a map (RASTER=my.tif TEXT="boats")
+	@$(PYTHON) -m tests.demo.demo $(if $(RASTER),--raster "$(RASTER)") $(if $(TEXT),--text "$(TEXT)")
+
+qgis: deploy .venv/.ready build/.system  ## open QGIS desktop with the plugin enabled and the demo scene loaded
+	@$(PYTHON) -m tests.demo.demo --scene-only
+	@qgis --profiles-path $(abspath $(PROFILE)) --profile test --nologo --noversioncheck build/demo/scene.tif
+
+test: test-engine test-plugin test-e2e  ## run every test: engine and models, QGIS side offscreen, a real QGIS under Xvfb
+
+test-engine: .venv/.ready
+	@$(PYTHON) -m pytest tests/engine tests/models tests/test_project.py
+
+test-plugin: .venv/.ready .venv-qgis/.ready
+	@QT_QPA_PLATFORM=offscreen $(QGIS_PY) -m pytest tests/plugin tests/test_imports.py
+
+test-e2e: .venv/.ready build/.system
+	@$(PYTHON) -m pytest tests/e2e
+
+check: .venv/.ready  ## ruff, mypy, and the plugin site's security scan
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy -p $(PLUGIN).engine -p $(PLUGIN).models
+	@$(PYTHON) -m bandit -q -r $(PLUGIN) models resources -t $(BANDIT_RULES)
+	@$(PYTHON) -m detect_secrets scan $(PLUGIN) models resources | $(PYTHON) -c "import json,sys; r=json.load(sys.stdin)['results']; sys.exit('possible secrets: '+json.dumps(r, indent=1) if r else 0)"
+	@echo "check: clean"
+
+bench: .venv/.ready  ## measure reading, indexing, memory and query latency (ratios; prints tables)
+	@for b in reading indexing memory query; do echo "== $$b"; $(PYTHON) -m tests.bench.$$b; done
+
+package: .venv/.ready  ## write dist/*.zip, the plugin as QGIS installs it, default model inside
+	@rm -rf build/package build/lib && mkdir -p build/package dist
+	@$(PYTHON) -m pip wheel -qq --no-deps --no-build-isolation -w build/package .
+	@cd build/package && ../../$(PYTHON) -m zipfile -e *.whl . && rm -rf *.whl *.dist-info
+	@cp metadata.txt LICENSE CHANGELOG.md build/package/$(PLUGIN)/
+	@rm -f $(ZIP) && cd build/package && ../../$(PYTHON) -m zipfile -c ../../$(ZIP) $(PLUGIN)
+	@size=$$(stat -c %s $(ZIP)); echo "$(ZIP): $$size bytes of at most 25,000,000"; [ $$size -le 25000000 ]
+	@! grep -n 'example\.org' metadata.txt || echo "Reminder: set these addresses in metadata.txt before publication."
+
+deploy: build/.system .venv/.ready  ## link the plugin into a QGIS profile of its own (PROFILE=build/profile)
+	@$(PYTHON) -m tests.e2e.profile $(PROFILE)
+
+clean:  ## remove everything that was built, the environments too
+	rm -rf build dist .venv .venv-qgis *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+# ---- what the targets above stand on ----
+.venv/.ready: pyproject.toml resources/engine-requirements.txt | build/.python
+	@echo "Setting up the engine's environment in .venv (once; a few minutes)"
+	@python3 -m venv .venv
+	@$(PYTHON) -m pip install -qq --retries 1 $(TORCH_INDEX) $$(grep '^torch==' resources/engine-requirements.txt)
+	@$(PYTHON) -m pip install -q -r resources/engine-requirements.txt setuptools wheel 2> >(grep -v 'is ignored' >&2)
+	@$(PYTHON) -m pip install -q --no-build-isolation -e '.[dev]' 2> >(grep -v 'is ignored' >&2)
+	@touch $@
+
+.venv-qgis/.ready: build/.system
+	@/usr/bin/python3 -m venv --system-site-packages .venv-qgis
+	@$(QGIS_PY) -m pip install -q pytest pytest-qgis pytest-qt pytest-timeout 2> >(grep -v 'is ignored' >&2)
+	@touch $@
+
+build/.python:
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed as python3."; exit 1; }
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq python3-venv; }
+	@mkdir -p build && touch $@
+
+build/.system:
+	@missing=$$(for p in $(APT); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
+	if [ -n "$$missing" ]; then echo "Installing with apt: "$$missing; \
+	  $(SUDO) apt-get update -qq; \
+	  $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+	@mkdir -p build && touch $@

@@ -1,0 +1,52 @@
+"""Facts that several files state must agree."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+
+from rs_text_search_plugin.version import VERSION
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def metadata() -> configparser.SectionProxy:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ROOT / "metadata.txt", encoding="utf-8")
+    return parser["general"]
+
+
+def test_version_is_the_same_everywhere(metadata: configparser.SectionProxy) -> None:
+    assert metadata["version"] == VERSION
+    assert f"## {VERSION}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)  # the plugin feed compares strictly
+
+
+def test_metadata_has_what_the_plugin_site_requires(metadata: configparser.SectionProxy) -> None:
+    required = "name description version qgisMinimumVersion author email about tracker repository homepage icon"
+    assert [key for key in required.split() if not metadata.get(key)] == []
+    assert "supportsqt6" not in metadata  # deprecated: qgisMaximumVersion says it
+    assert metadata["hasProcessingProvider"] == "yes"
+    assert "/" not in metadata["author"]
+
+
+def test_metadata_icon_exists(metadata: configparser.SectionProxy) -> None:
+    assert (ROOT / metadata["icon"]).is_file()
+
+
+def test_no_committed_file_is_over_30_megabytes() -> None:
+    heavy = [p for p in (ROOT / "models" / "weights").rglob("*") if p.is_file() and p.stat().st_size > 30_000_000]
+    assert heavy == []
+
+
+def test_pinned_requirements_satisfy_the_project() -> None:
+    pins = (ROOT / "resources" / "engine-requirements.txt").read_text(encoding="utf-8")
+    pinned = set(re.findall(r"^([a-z0-9_-]+)==", pins, re.MULTILINE))
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    needed = re.search(r"^dependencies = \[(.*?)\]", project, re.MULTILINE | re.DOTALL)
+    assert needed is not None
+    assert set(re.findall(r'"([a-z0-9-]+)', needed[1])) <= pinned
