@@ -1,0 +1,301 @@
+"""The plugin's end of docs/protocol.md: one engine process, JSON lines, and a word for every way it can fail.
+
+    client = EngineClient()
+    client.start(python)
+    client.request("search", {...}, show, complain)                # from the GUI thread, returns at once
+    result = client.call("search", {...}, feedback.isCanceled)     # from an algorithm, waits
+
+A client belongs to the thread that made it; it needs no GUI and no iface.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from qgis.PyQt.QtCore import QObject, QProcess, QTimer, pyqtSignal
+
+from .child_process import end, engine_arguments, exit_reason, new_process
+
+Json = dict[str, Any]
+OnResult = Callable[[Json], None]
+OnError = Callable[["EngineError"], None]
+
+STDERR_KEPT = 20_000
+"""Characters of what the engine said last."""
+START_LIMIT_S = 180.0
+"""Importing torch from a cold, slow disk with a virus scanner takes more than a minute."""
+SILENCE_LIMIT_S = 30.0
+"""The engine's heart beats every 2 s while it is busy."""
+TICK_S = 1.0
+POLL_MS = 100
+
+
+class EngineError(Exception):
+    """An operation failed. `kind` is the engine's exception, or EngineDied, EngineMissing, Cancelled."""
+
+    def __init__(self, kind: str, message: str, hint: str = "", details: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+def missing() -> EngineError:
+    """There is no Python to run the engine with."""
+    return EngineError(
+        "EngineMissing", "The engine is not set up.", "Press “Set up engine” in the search panel."
+    )
+
+
+def ignore(_: Any) -> None:
+    """For a caller who does not want to know."""
+
+
+@dataclass
+class Pending:
+    """A request without an answer yet."""
+
+    on_result: OnResult
+    on_error: OnError
+    on_progress: OnResult
+
+
+class EngineClient(QObject):
+    """Keeps one engine process and hands out its answers. Nothing here waits, except `call` and `stop`."""
+
+    ready = pyqtSignal(dict)
+    """The engine answered `hello`; carries the answer."""
+    restarting = pyqtSignal(str)
+    """The engine died, carries why; another one is being started."""
+    stopped = pyqtSignal(str)
+    """There is no engine any more; carries why, "" when it was asked to end."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.python = ""
+        self.hello: Json = {}
+        """What the engine said of itself; empty until it is ready."""
+        self.start_limit_s = START_LIMIT_S
+        self.silence_limit_s = SILENCE_LIMIT_S
+        self._process: QProcess | None = None
+        self._pending: dict[int, Pending] = {}
+        self._last_id = 0
+        self._silent_s = 0.0
+        self._may_restart = True
+        self._complaint = ""
+        self._said = ""
+        self._timer = QTimer(self)
+        self._timer.setInterval(int(TICK_S * 1000))
+        self._timer.timeout.connect(self._tick)
+
+    # ---- life and death ----
+
+    def is_ready(self) -> bool:
+        """True once the engine has answered and as long as it lives."""
+        return bool(self.hello)
+
+    def is_running(self) -> bool:
+        """True from start to end of the process."""
+        return self._process is not None
+
+    def start(self, python: str) -> None:
+        """Starts the engine with a Python that has its packages; `ready` or `stopped` follows."""
+        self.stop()
+        self.python = python
+        self._may_restart = True
+        self._launch()
+
+    def stop(self) -> None:
+        """Ends the engine, within three seconds even if it hangs. Requests still open get no answer."""
+        self._pending.clear()
+        process = self._forget_process()
+        if process is None:
+            return
+        process.write(b'{"id": 0, "op": "shutdown", "args": {}}\n')
+        end(process)
+        process.deleteLater()
+        self.stopped.emit("")
+
+    def diagnostics(self) -> str:
+        """The last lines the engine wrote to stderr."""
+        return self._said
+
+    def _launch(self) -> None:
+        self._said = self._complaint = ""
+        process = self._process = new_process(self)
+        process.readyReadStandardOutput.connect(self._read)
+        process.readyReadStandardError.connect(self._listen)
+        process.finished.connect(self._died)
+        process.errorOccurred.connect(self._failed)
+        self._silent_s = 0.0
+        self._timer.start()
+        process.start(self.python, engine_arguments("serve"))
+        if self._process is process:  # it may have failed to start already
+            self._send("hello", {}, Pending(self._greeted, ignore, ignore))
+
+    def _forget_process(self) -> QProcess | None:
+        """Lets go of the process without another word from it."""
+        process, self._process = self._process, None
+        self.hello = {}
+        self._timer.stop()
+        if process is not None:
+            process.disconnect()
+        return process
+
+    def _greeted(self, hello: Json) -> None:
+        self.hello = hello
+        self.ready.emit(hello)
+
+    def _failed(self, error: QProcess.ProcessError) -> None:
+        if error == QProcess.ProcessError.FailedToStart:
+            self._died()
+
+    def _died(self, *_: object) -> None:
+        """Answers whoever waits, and starts another engine once if this one had been well."""
+        self._listen()
+        was_well = self.is_ready()
+        process = self._forget_process()
+        if process is None:
+            return
+        reason, said = self._complaint or exit_reason(process), self._said
+        process.deleteLater()
+        waiting, self._pending = list(self._pending.values()), {}
+        again = was_well and self._may_restart
+        if again:
+            self._may_restart = False
+            self._launch()
+            self.restarting.emit(reason)
+        else:
+            self.stopped.emit(reason)
+        hint = "It was started again: try once more." if again else "Repair the engine in the search panel."
+        for pending in waiting:
+            pending.on_error(EngineError("EngineDied", f"The engine stopped: {reason}.", hint, said))
+
+    # ---- asking ----
+
+    def request(
+        self,
+        op: str,
+        args: Json,
+        on_result: OnResult = ignore,
+        on_error: OnError = ignore,
+        on_progress: OnResult = ignore,
+    ) -> int:
+        """Sends an operation and returns its id; exactly one of `on_result` and `on_error` is called later.
+
+        Without a living engine the last one is started again.
+        """
+        if self._process is None and self.python:
+            self._may_restart = True
+            self._launch()
+        pending = Pending(on_result, on_error, on_progress)
+        if self._process is None:
+            QTimer.singleShot(0, lambda: on_error(missing()))
+            return 0
+        return self._send(op, args, pending)
+
+    def cancel(self, request_id: int) -> None:
+        """Asks the engine to stop an operation; its `on_error` gets kind Cancelled."""
+        if request_id in self._pending:
+            self._send("cancel", {"target": request_id}, Pending(ignore, ignore, ignore))
+
+    def call(
+        self,
+        op: str,
+        args: Json,
+        cancelled: Callable[[], bool] = lambda: False,
+        on_progress: OnResult = ignore,
+    ) -> Json:
+        """Sends an operation and waits, without an event loop: for threads. Raises: EngineError."""
+        outcome: list[Any] = []
+        request_id = self.request(op, args, outcome.append, outcome.append, on_progress)
+        if request_id == 0:
+            raise missing()
+        told = False
+        while not outcome:
+            if cancelled() and not told:
+                self.cancel(request_id)
+                told = True
+            self._wait()
+        if isinstance(outcome[0], EngineError):
+            raise outcome[0]
+        return dict(outcome[0])
+
+    def _wait(self) -> None:
+        """Lets the process's signals in for a tenth of a second."""
+        if self._process is not None and not self._process.waitForReadyRead(POLL_MS):
+            self._silent(POLL_MS / 1000)
+
+    def _send(self, op: str, args: Json, pending: Pending) -> int:
+        self._last_id += 1
+        self._pending[self._last_id] = pending
+        line = json.dumps({"id": self._last_id, "op": op, "args": args}) + "\n"
+        if self._process is not None:
+            self._process.write(line.encode())
+        return self._last_id
+
+    # ---- listening ----
+
+    def _read(self) -> None:
+        """Hands every whole line to whom it concerns; a callback may stop the engine meanwhile."""
+        self._silent_s = 0.0
+        while self._process is not None and self._process.canReadLine():
+            line = bytes(self._process.readLine()).decode("utf-8", "replace")
+            try:
+                message = json.loads(line)
+            except ValueError:
+                self._keep(line)  # a library's print that slipped through
+                continue
+            if isinstance(message, dict):
+                self._deliver(message)
+
+    def _deliver(self, message: Json) -> None:
+        request_id = message.get("id")
+        pending = self._pending.get(request_id) if isinstance(request_id, int) else None
+        if pending is None:
+            return
+        if "event" in message:
+            if message["event"] == "progress":
+                pending.on_progress(message)
+            return
+        del self._pending[request_id]
+        if "error" in message:
+            error = message["error"]
+            fields = (str(error.get(key) or "") for key in ("kind", "message", "hint", "details"))
+            pending.on_error(EngineError(*fields))
+        else:
+            if pending.on_result != self._greeted:
+                self._may_restart = True  # it does work: the next crash is a new one
+            pending.on_result(message.get("result") or {})
+
+    def _listen(self) -> None:
+        if self._process is not None:
+            self._keep(bytes(self._process.readAllStandardError()).decode("utf-8", "replace"))
+
+    def _keep(self, said: str) -> None:
+        self._said = (self._said + said)[-STDERR_KEPT:]
+
+    def _tick(self) -> None:
+        """Counts seconds in which this process ran, so that a laptop waking up does not kill its engine."""
+        self._read_leftovers()
+        self._silent(TICK_S)
+
+    def _read_leftovers(self) -> None:
+        """Lines left behind when a callback raised."""
+        if self._process is not None and self._process.canReadLine():
+            self._read()
+
+    def _silent(self, seconds: float) -> None:
+        """Ends an engine that owes an answer and shows no sign of life."""
+        self._silent_s = self._silent_s + seconds if self._pending else 0.0
+        limit = self.silence_limit_s if self.is_ready() else self.start_limit_s
+        if self._process is not None and self._silent_s > limit:
+            self._complaint = f"it showed no sign of life for {limit:.0f} s"
+            self._silent_s = 0.0
+            self._process.kill()
