@@ -112,7 +112,7 @@ class Canvas:
     def paint(
         self, stamp: Stamp | None, colour: Colour | F32, grain: float = 0.03, mottle: float = 0.03
     ) -> None:
-        """Covers what lies below; `grain` and `mottle` are how much colour varies from px to px and over m."""
+        """Covers what lies below; `grain` and `mottle` are how much colour varies per px and over m."""
         if stamp is None:
             return
         at = stamp.rows, stamp.cols
