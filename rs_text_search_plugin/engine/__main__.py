@@ -1,0 +1,60 @@
+"""`rs-text-search`: reads the command line, runs one command, prints what came of it."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from argparse import Namespace
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from typing import Any
+
+from . import arguments
+from .errors import Cancelled, SearchError
+
+STOPPED = 130
+"""The exit code of whatever Ctrl-C ended."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code: 0 done, 1 a clear error, 2 a bad call, 130 stopped. Never a traceback unless asked for."""
+    args = arguments.parse(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal cannot show
+    from . import terminal  # noqa: PLC0415 - a bad call must not wait for numpy
+
+    try:
+        with redirect_stdout(sys.stderr):  # a library's print must not end up in the answer
+            answer = run(args)
+    except (Cancelled, KeyboardInterrupt):
+        terminal.complain("Stopped.", "What was done is kept; the same command goes on from there.")
+        return STOPPED
+    except Exception as error:  # the last place where a bug can become two lines
+        terminal.fail(args, error)
+        return 1
+    terminal.show(args, answer)
+    return 0 if answer.get("ok", True) and not answer.get("errors") else 1
+
+
+def run(args: Namespace) -> dict[str, Any]:
+    """Performs the command; its packages are imported only now, so that doctor runs when one is broken."""
+    if not args.debug:
+        warnings.simplefilter("ignore")
+    if args.command == "doctor":
+        from . import doctor  # noqa: PLC0415
+
+        return doctor.examine()
+    try:
+        from . import commands, server, session, terminal  # noqa: PLC0415
+    except ImportError as error:
+        raise SearchError(
+            f"A package is missing or broken: {error}", "Run `rs-text-search doctor`."
+        ) from error
+    if args.command == "serve":
+        server.main()
+    with session.Session() as opened:
+        return commands.COMMANDS[args.command](opened, args, terminal.Progress())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

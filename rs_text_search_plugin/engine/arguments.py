@@ -1,0 +1,271 @@
+"""What may be typed after `rs-text-search`, and how it is read. Nothing heavy is imported."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rs_text_search_plugin.version import VERSION
+
+WGS84 = "EPSG:4326"
+MAY_BE_NEGATIVE = frozenset({"--area", "--at"})
+"""Options whose value may begin with a minus, which argparse takes for another option."""
+
+Area = tuple[dict[str, Any], str]
+"""A GeoJSON geometry and its CRS."""
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line as a namespace; exits with 2 on a bad call."""
+    parser = build_parser()
+    args, rest = parser.parse_known_args(join_negatives(argv))
+    # argparse ends a list of words at the first option; what follows it belongs to the list all the same.
+    strangers = [word for word in rest if word.startswith("-") or not hasattr(args, "words")]
+    if strangers:
+        parser.error(f"unrecognized arguments: {' '.join(strangers)}")
+    if rest:
+        args.words += rest
+    if args.command == "search" and not (len(args.words) > 1 or args.like):
+        parser.error("search needs an INDEX and a TEXT (or --like)")
+    return args
+
+
+def join_negatives(argv: Sequence[str]) -> list[str]:
+    """`--at -3,51` -> `--at=-3,51`."""
+    joined: list[str] = []
+    for word in argv:
+        if joined and joined[-1] in MAY_BE_NEGATIVE and re.match(r"-[\d.]", word):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    parser = argparse.ArgumentParser(prog="rs-text-search", description="Search your own imagery with words.")
+    parser.add_argument("--version", action="version", version=f"rs-text-search {VERSION}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for add in (_add_index, _add_search, _add_describe, _add_export, _add_others, _add_train, _add_evaluate):
+        add(commands)
+    for command in commands.choices.values():
+        command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def _add_index(commands: Any) -> None:
+    add = _command(commands, "index", "embed every tile of one or more rasters").add_argument
+    add("words", nargs="+", metavar="RASTER", help="a file or URL that GDAL reads")
+    add("--model", default="compact", help="see `rs-text-search models` (default: compact)")
+    size = commands.choices["index"].add_mutually_exclusive_group()
+    size.add_argument("--tile-px", type=at_least(1, int), metavar="N", help="side of a tile in pixels")
+    size.add_argument("--tile-m", type=at_least(0.001, float), metavar="M", help="side of a tile in metres")
+    add("--overlap", type=between(0, 0.9), default=0.0, metavar="0..0.9", help="share of a tile (default: 0)")
+    add(
+        "--bands", type=bands, metavar="4,3,2", help="bands shown as red, green, blue; one band is shown grey"
+    )
+    _add_area(add, "index")
+    add("--out", metavar="DIR", help="index folder, or with several rasters the folder to put them in")
+    _add_device(add)
+    mode = commands.choices["index"].add_mutually_exclusive_group()
+    mode.add_argument(
+        "--resume", dest="mode", action="store_const", const="resume", help="finish a begun index"
+    )
+    mode.add_argument("--restart", dest="mode", action="store_const", const="restart", help="begin anew")
+    commands.choices["index"].set_defaults(mode="auto")
+
+
+def _add_search(commands: Any) -> None:
+    add = _command(commands, "search", "rank the tiles of one or more indexes by a text").add_argument
+    add(
+        "words",
+        nargs="+",
+        metavar="INDEX... TEXT",
+        help="index folders, or rasters that have one; then the text",
+    )
+    add("--without", default="", metavar="TEXT", help="what must not be there")
+    add("--like", type=marks, default=[], metavar="ID,..", help="tiles to resemble; N:ID in the Nth index")
+    add("--unlike", type=marks, default=[], metavar="ID,..", help="tiles not to resemble")
+    add("--top", type=at_least(1, int), default=200, metavar="K", help="at most K matches (default: 200)")
+    add("--min-score", type=between(0, 100), default=0.0, metavar="S", help="from 0 to 100 (default: 0)")
+    _add_area(add, "search")
+    add("--out", metavar="FILE", help="write the matches: .shp .gpkg .geojson .fgb .parquet")
+    add("--heat", metavar="FILE.tif", help="write the scores of all tiles as a GeoTIFF")
+
+
+def _add_describe(commands: Any) -> None:
+    add = _command(commands, "describe", "say what stands at a place").add_argument
+    add("index", metavar="INDEX")
+    add("--at", type=point, required=True, metavar="X,Y", help="the place")
+    add("--crs", help="CRS of X,Y such as EPSG:4326 (default: the raster's own)")
+
+
+def _add_export(commands: Any) -> None:
+    add = _command(commands, "export", "write the footprints of all tiles of an index").add_argument
+    add("index", metavar="INDEX")
+    add("file", metavar="FILE", help=".shp .gpkg .geojson .fgb .parquet")
+
+
+def _add_others(commands: Any) -> None:
+    info = _command(commands, "info", "tell the state of an index")
+    info.add_argument("words", nargs="+", metavar="INDEX", help="an index folder, or a raster")
+    _command(commands, "models", "list the models")
+    _command(commands, "doctor", "try every package the engine stands on")
+    _command(commands, "serve", "answer JSON lines on standard input (docs/protocol.md)")
+
+
+def _add_train(commands: Any) -> None:
+    add = _command(commands, "train", "train a model").add_argument
+    add("model", metavar="MODEL")
+    add(
+        "--data",
+        nargs="+",
+        required=True,
+        metavar="JSONL[:IMAGES]",
+        help="IMAGES: a folder, or tar files joined by commas",
+    )
+    add("--out", required=True, metavar="DIR")
+    _add_device(add)
+    add("--seed", type=int, default=0, metavar="N")
+    add("--resume", action="store_true", help="go on where an earlier run in DIR ended")
+
+
+def _add_evaluate(commands: Any) -> None:
+    add = _command(commands, "evaluate", "measure a model on captioned or labelled images").add_argument
+    add("model", metavar="MODEL|CHECKPOINT")
+    add(
+        "--data",
+        required=True,
+        metavar="JSONL:IMAGES",
+        help="IMAGES: a folder, or tar files joined by commas",
+    )
+    add("--split", default="test")
+    add("--task", choices=("retrieval", "zeroshot"), default="retrieval")
+    add("--rerank", action="store_true", help="let the model's reranker order the best")
+    add("--save-embeddings", metavar="FILE.npz")
+    _add_device(add)
+
+
+def _command(commands: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=f"{summary.capitalize()}."
+    )
+    return made
+
+
+def _add_area(add: Callable[..., Any], verb: str) -> None:
+    text = f"{verb} only there: a GeoJSON file, GeoJSON, or west,south,east,north in degrees"
+    add("--area", type=area, metavar="AREA", help=text)
+
+
+def _add_device(add: Callable[..., Any]) -> None:
+    add("--device", type=device, default="auto", help="auto, cpu or cuda:N (default: auto)")
+
+
+def at_least(low: float, kind: Callable[[str], float]) -> Callable[[str], float]:
+    """Reads a number from `low` up."""
+
+    def number(text: str) -> float:
+        value = kind(text)
+        if not low <= value < 1e12:  # NaN fails too
+            raise argparse.ArgumentTypeError(f"{text} is not a number from {low} up")
+        return value
+
+    return number
+
+
+def between(low: float, high: float) -> Callable[[str], float]:
+    """Reads a number from `low` to `high`."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not from {low} to {high}")
+        return value
+
+    return number
+
+
+def device(text: str) -> str:
+    """auto, cpu, cuda or cuda:N."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text} is neither auto, cpu nor cuda:N")
+    return text
+
+
+def bands(text: str) -> list[int]:
+    """`4,3,2` -> [4, 3, 2]; one or three, from 1."""
+    numbers = [int(part) for part in text.split(",")]
+    if len(numbers) not in (1, 3) or min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is neither one nor three band numbers from 1")
+    return numbers
+
+
+def marks(text: str) -> list[tuple[int, int]]:
+    """`17,2:40` -> [(1, 17), (2, 40)]: number of the index on the command line, and tile id."""
+    pairs = [part.rpartition(":") for part in text.split(",") if part]
+    return [(int(number or 1), int(tile)) for number, _, tile in pairs]
+
+
+def point(text: str) -> tuple[float, float]:
+    """`X,Y` -> (x, y)."""
+    x, y = (float(part) for part in text.split(","))
+    return x, y
+
+
+def area(text: str) -> Area:
+    """A GeoJSON file, GeoJSON, or west,south,east,north in degrees -> geometry and CRS."""
+    if not text.lstrip().startswith("{"):
+        numbers = re.fullmatch(r"\s*([^,]+),([^,]+),([^,]+),([^,]+)", text)
+        if numbers and not Path(text).exists():
+            return box(*(float(number) for number in numbers.groups())), WGS84
+        try:
+            text = Path(text).read_text("utf-8")
+        except OSError as error:
+            raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from error
+    return geojson(text)
+
+
+def geojson(text: str) -> Area:
+    """All polygons of a GeoJSON text as one geometry, and their CRS, which only GeoJSON of 2008 names."""
+    try:
+        document = json.loads(text)
+        polygons = [part for geometry in geometries(document) for part in parts(geometry)]
+        crs = (document.get("crs") or {}).get("properties", {}).get("name", WGS84)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"this is not GeoJSON ({error})") from error
+    if not polygons:
+        raise argparse.ArgumentTypeError("no polygon in the GeoJSON")
+    return {"type": "MultiPolygon", "coordinates": polygons}, crs
+
+
+def box(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+    """A box in degrees; with west > east it crosses the date line."""
+    if not (-90 <= south < north <= 90 and -180 <= west <= 180 and -180 <= east <= 180 and west != east):
+        raise argparse.ArgumentTypeError("an area is west,south,east,north in degrees")
+    spans = [(west, east)] if west < east else [(west, 180.0), (-180.0, east)]
+    rings = [[(w, south), (e, south), (e, north), (w, north), (w, south)] for w, e in spans]
+    return {"type": "MultiPolygon", "coordinates": [[ring] for ring in rings]}
+
+
+def geometries(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The geometries of any GeoJSON object."""
+    if document.get("type") == "FeatureCollection":
+        return [found for feature in document["features"] for found in geometries(feature)]
+    if document.get("type") == "Feature":
+        return geometries(document["geometry"] or {})
+    if document.get("type") == "GeometryCollection":
+        return [found for member in document["geometries"] for found in geometries(member)]
+    return [document]
+
+
+def parts(geometry: dict[str, Any]) -> list[Any]:
+    """Coordinates of the polygons of a geometry."""
+    if geometry.get("type") == "Polygon":
+        return [geometry["coordinates"]]
+    return list(geometry["coordinates"]) if geometry.get("type") == "MultiPolygon" else []

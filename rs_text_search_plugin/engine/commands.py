@@ -1,0 +1,180 @@
+"""What each command does: arguments in, the JSON object of docs/protocol.md out."""
+
+from __future__ import annotations
+
+import signal
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from threading import Event
+from types import FrameType
+
+from .errors import Cancelled, QueryError, SearchError
+from .jobs import Job, Json, explain, jsonable
+from .operations import call
+from .session import Session
+
+Watch = Callable[[int, int], None]
+
+
+def index(session: Session, args: Namespace, watch: Watch) -> Json:
+    """One report, or with several rasters {"indexes": reports, "errors": of those that failed}."""
+    several = len(args.words) > 1
+    reports, errors = [], []
+    with stoppable() as stop:
+        for source in args.words:
+            out = args.out and str(Path(args.out, Path(source).name + ".rsidx") if several else args.out)
+            request = _how(args) | {"source": source, "out": out}
+            try:
+                reports.append(call(session, "index", request, Job(watch, stop.is_set)))
+            except Cancelled:
+                raise
+            except SearchError as error:
+                if not several:
+                    raise
+                errors.append({"source": source, **asdict(explain(error))})
+    return {"indexes": reports, "errors": errors} if several else reports[0]
+
+
+def _how(args: Namespace) -> Json:
+    names = ("model", "tile_px", "tile_m", "overlap", "bands", "device", "mode")
+    return {name: getattr(args, name) for name in names} | _area(args)
+
+
+def _area(args: Namespace) -> Json:
+    geometry, crs = args.area or (None, None)
+    return {"area": geometry, "area_crs": crs}
+
+
+@contextmanager
+def stoppable() -> Iterator[Event]:
+    """The first Ctrl-C sets the event, so that work ends in good order; the second breaks off."""
+    stop = Event()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def search(session: Session, args: Namespace, watch: Watch) -> Json:
+    """The search result, with the report of `--out` under "export"."""
+    names, text = split_words(args)
+    request = {
+        "indexes": names,
+        "text": text,
+        "without": args.without,
+        "like": _marks(names, args.like),
+        "unlike": _marks(names, args.unlike),
+        "top": args.top,
+        "min_score": args.min_score,
+        "heat": args.heat or False,
+    }
+    found = call(session, "search", request | _area(args), Job())
+    if args.out:
+        wanted = {name: found[name] for name in ("query", "model", "matches")}
+        found["export"] = call(session, "export", wanted | {"path": args.out}, Job())
+    return found
+
+
+def split_words(args: Namespace) -> tuple[list[str], str]:
+    """Index names and the text, which is the last word; with --like it may be missing."""
+    if args.like and Path(args.words[-1]).exists():
+        return args.words, ""
+    return args.words[:-1], args.words[-1]
+
+
+def _marks(names: list[str], marks: list[tuple[int, int]]) -> list[Json]:
+    if any(not 1 <= number <= len(names) for number, _ in marks):
+        raise QueryError(
+            "A marked tile names an index that is not there.", "Write ID, or N:ID for the Nth INDEX."
+        )
+    return [{"index": names[number - 1], "id": tile} for number, tile in marks]
+
+
+def describe(session: Session, args: Namespace, watch: Watch) -> Json:
+    """What stands at a place."""
+    x, y = args.at
+    return call(session, "describe", {"indexes": [args.index], "x": x, "y": y, "crs": args.crs}, Job())
+
+
+def export(session: Session, args: Namespace, watch: Watch) -> Json:
+    """Every tile of an index, in the order of the lattice and without a score."""
+    opened = session.index(args.index)
+    corners = opened.corners(range(len(opened.ids)))
+    matches = [
+        {
+            "index": str(opened.folder),
+            "id": int(tile),
+            "row": int(tile) // opened.cols,
+            "col": int(tile) % opened.cols,
+            "score": 0.0,
+            "rank": rank,
+            "region": 0,
+            "window": [int(side) for side in window],
+            "corners": ring,
+        }
+        for rank, (tile, window, ring) in enumerate(
+            zip(opened.ids, opened.windows, corners, strict=True), start=1
+        )
+    ]
+    request = {"path": args.file, "query": "", "model": opened.meta.model, "matches": matches}
+    return call(session, "export", request, Job())
+
+
+def info(session: Session, args: Namespace, watch: Watch) -> Json:
+    """States of index folders, or of rasters' indexes."""
+    return call(session, "info", {"indexes": args.words}, Job())
+
+
+def models(session: Session, args: Namespace, watch: Watch) -> Json:
+    """The registry."""
+    return call(session, "models", {}, Job())
+
+
+def train(session: Session, args: Namespace, watch: Watch) -> Json:
+    """Trains a model into a folder."""
+    from rs_text_search_plugin.models import training  # noqa: PLC0415 - only here is the training code needed
+
+    return jsonable(
+        training.train(
+            args.model, args.data, args.out, device=args.device, seed=args.seed, resume=args.resume
+        )
+    )
+
+
+def evaluate(session: Session, args: Namespace, watch: Watch) -> Json:
+    """Retrieval or zero-shot figures."""
+    from rs_text_search_plugin.models import evaluation  # noqa: PLC0415
+
+    return jsonable(
+        evaluation.evaluate(
+            args.model,
+            args.data,
+            split=args.split,
+            task=args.task,
+            rerank=args.rerank,
+            save_embeddings=args.save_embeddings,
+            device=args.device,
+        )
+    )
+
+
+COMMANDS: dict[str, Callable[[Session, Namespace, Watch], Json]] = {
+    "index": index,
+    "search": search,
+    "describe": describe,
+    "export": export,
+    "info": info,
+    "models": models,
+    "train": train,
+    "evaluate": evaluate,
+}

@@ -1,0 +1,134 @@
+"""The JSON of each command as text for people: short, aligned, the main thing first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import doctor
+from .jobs import Json
+
+ROWS = 20
+"""Matches shown; `--json` and `--out` give all."""
+
+
+def table(rows: Iterable[Sequence[Any]], head: Sequence[str]) -> Iterator[str]:
+    """Columns as wide as their widest cell; numbers to the right."""
+    body = [list(row) for row in rows]
+    texts = [list(head), *([_cell(cell) for cell in row] for row in body)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    right = [bool(body) and all(isinstance(row[i], (int, float)) for row in body) for i in range(len(head))]
+    for row in texts:
+        cells = (f"{c:>{w}}" if r else f"{c:<{w}}" for c, w, r in zip(row, widths, right, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.1f}" if abs(value) < 1e4 else f"{value:.0f}"
+    return f"{value:,}" if isinstance(value, int) else "-" if value is None else str(value)
+
+
+def index(report: Json) -> Iterator[str]:
+    """One block a raster."""
+    for one in report.get("indexes", [report]):
+        made = one["tiles"] - one["resumed"]
+        speed = f" in {one['seconds']:.1f} s ({one['tiles_per_s']:.1f} tiles/s)" if made else ""
+        yield f"{one['index']}: {one['tiles']:,} tiles{speed} on {one['device']}"
+        if one["resumed"]:
+            yield f"  {one['resumed']:,} of them were there already"
+        if one["empty"]:
+            yield f"  {one['empty']:,} places skipped: not enough valid pixels"
+        for bad in one["unreadable"][:5]:
+            yield f"  unreadable at {bad['window']}: {bad['reason']}"
+        if len(one["unreadable"]) > 5:
+            yield f"  {len(one['unreadable']) - 5:,} more tiles unreadable"
+    for error in report.get("errors", []):
+        yield f"{error['source']}: {error['message']} {error['hint']}"
+
+
+def search(found: Json) -> Iterator[str]:
+    """The verdict, then the best matches with their centres."""
+    yield f"“{found['query']}”: {found['verdict']}"
+    several = len(found["sources"]) > 1
+    names = {source["index"]: Path(source["source"]).name for source in found["sources"]}
+    rows = []
+    for match in found["matches"][:ROWS]:
+        x, y = (sum(axis) / 4 for axis in zip(*match["corners"], strict=True))
+        place = f"{x:.6g}, {y:.6g}" if abs(x) <= 360 and abs(y) <= 360 else f"{x:.1f}, {y:.1f}"
+        rows.append(
+            [match["rank"], match["score"], match["id"], place, *([names[match["index"]]] if several else [])]
+        )
+    if rows:
+        yield from table(rows, ["rank", "score", "tile", "centre", *(["raster"] if several else [])])
+    if len(found["matches"]) > ROWS:
+        yield f"{len(found['matches']) - ROWS:,} more with --json or --out FILE"
+    for heat in found["heat"]:
+        yield f"heat: {heat['path']}"
+    if "export" in found:
+        yield from export(found["export"])
+
+
+def describe(found: Json) -> Iterator[str]:
+    """The sentence, then the tags."""
+    yield found["sentence"]
+    yield from table(([t["name"], t["group"], t["score"]] for t in found["tags"]), ["tag", "group", "score"])
+
+
+def export(report: Json) -> Iterator[str]:
+    """Where it went and what to mind."""
+    yield f"{report['features']:,} features in {report['path']}"
+    yield from (f"  note: {warning}" for warning in report["warnings"])
+
+
+def info(report: Json) -> Iterator[str]:
+    """One block an index."""
+    for one in report["indexes"]:
+        yield f"{one['index']}: {one['state']}{', ' + one['detail'] if one['detail'] else ''}"
+        if one["state"] != "none":
+            size = f"{_size(one['tile_px'])} px, overlap {one['overlap']:g}"
+            yield f"  raster   {one['source']}"
+            yield f"  model    {one['model']}"
+            yield f"  tiles    {one['tiles']:,} of {one['tiles_planned']:,}, {size}"
+            yield f"  on disk  {one['bytes'] / 1e6:.1f} MB"
+
+
+def _size(sides: Sequence[int] | None) -> str:
+    return " x ".join(map(str, sides)) if sides else "-"
+
+
+def models(report: Json) -> Iterator[str]:
+    """One line a model."""
+    rows = [
+        [
+            m["name"],
+            "yes" if m["installed"] else "no",
+            f"{m['bytes'] / 1e6:.0f} MB",
+            m["dim"],
+            m["size_px"],
+            m["licence"],
+            m["title"],
+        ]
+        for m in report["models"]
+    ]
+    yield from table(rows, ["name", "installed", "size", "dim", "px", "licence", "title"])
+
+
+def evaluate(report: Json) -> Iterator[str]:
+    """Figures, one a line."""
+    for name, value in report.items():
+        yield f"{name:<20} {value:.2f}" if isinstance(value, float) else f"{name:<20} {value}"
+
+
+REPORTS: dict[str, Callable[[Json], Iterator[str]]] = {
+    "index": index,
+    "search": search,
+    "describe": describe,
+    "export": export,
+    "info": info,
+    "models": models,
+    "doctor": doctor.lines,
+    "train": evaluate,
+    "evaluate": evaluate,
+}

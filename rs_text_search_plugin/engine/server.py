@@ -1,0 +1,183 @@
+"""The JSON-lines loop behind `rs-text-search serve`; docs/protocol.md is its contract.
+
+One thread reads, one works, one keeps the heart beating. The reader answers what must not wait (hello,
+cancel, shutdown) and queues the rest. When the input ends so does the engine: none outlives its QGIS.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any, BinaryIO, NoReturn
+
+from .errors import Cancelled, QueryError
+from .jobs import Job, Json, Meter, explain
+from .operations import call
+from .session import Session
+
+Perform = Callable[[str, Json, Job], Json]
+"""Name of an operation, its arguments, its job -> its result."""
+
+HEARTBEAT_S = 2.0
+GRACE_S = 5.0
+"""How long an operation gets to stop by itself once the input has ended."""
+AT_ONCE = frozenset({"hello", "cancel", "shutdown"})
+
+
+@dataclass(eq=False)
+class Request:
+    """One line of the client."""
+
+    id: Any
+    op: str
+    args: Json
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+def parse(line: bytes) -> Request:
+    """A line as a request. Raises: QueryError."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise QueryError(f"Not a JSON line: {error}", "Send one JSON object a line.") from error
+    if not isinstance(message, dict) or not isinstance(message.get("id"), (int, str)):
+        raise QueryError("A request without an id.", 'Send {"id": 1, "op": "hello", "args": {}}.')
+    args = message.get("args") or {}
+    if not isinstance(message.get("op"), str) or not isinstance(args, dict):
+        raise QueryError("A request without an operation.", 'Send {"id": 1, "op": "hello", "args": {}}.')
+    return Request(message["id"], message["op"], args)
+
+
+class Server:
+    """Has operations performed one at a time, and answers on a binary stream."""
+
+    def __init__(self, perform: Perform, out: BinaryIO) -> None:
+        self.perform = perform
+        self.out = out
+        self.writing = threading.Lock()
+        self.waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self.open: dict[Any, Request] = {}
+        """Every request not yet answered, by id."""
+        self.busy: set[Any] = set()
+        """Ids of the requests being worked on."""
+        self.changing = threading.Lock()
+        """Held while a request passes from waiting to busy or to cancelled."""
+        self.ended = threading.Event()
+
+    def serve(self, lines: BinaryIO) -> None:
+        """Reads requests until the input ends or a shutdown comes, then gives the worker a moment to stop."""
+        worker = threading.Thread(target=self._work, name="worker", daemon=True)
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        worker.start()
+        try:
+            while not self.ended.is_set() and (line := lines.readline()):
+                if line.strip():
+                    self._accept(line)
+        except KeyboardInterrupt:
+            pass  # Ctrl-C or SIGTERM end the engine as the end of input does
+        self.ended.set()
+        for request in list(self.open.values()):
+            request.stop.set()
+        self.waiting.put(None)
+        worker.join(GRACE_S)
+
+    def _accept(self, line: bytes) -> None:
+        """Answers a line at once or puts it in the queue."""
+        try:
+            request = parse(line)
+            if request.id in self.open:
+                raise QueryError(f"The id {request.id} is still in use.", "Give every request its own id.")
+        except QueryError as error:
+            self._send({"id": None, "error": asdict(explain(error))})
+            return
+        self.open[request.id] = request
+        if request.op in AT_ONCE:
+            self._answer(request)
+        else:
+            self.waiting.put(request)
+
+    def _work(self) -> None:
+        while (request := self.waiting.get()) is not None:
+            with self.changing:
+                if request.stop.is_set():
+                    continue  # answered when it was cancelled
+                self.busy.add(request.id)
+            self._answer(request)
+
+    def _beat(self) -> None:
+        while not self.ended.wait(HEARTBEAT_S):
+            for id_ in list(self.busy):
+                self._send({"id": id_, "event": "heartbeat"})
+
+    def _answer(self, request: Request) -> None:
+        """Performs a request and sends its one result or error; the engine outlives both."""
+        self.busy.add(request.id)
+        try:
+            reply: Json = {"result": self._perform(request)}
+        except Exception as error:  # the one place where a bug becomes a message
+            reply = {"error": asdict(explain(error))}
+        self._reply(request.id, reply)
+
+    def _reply(self, id_: Any, reply: Json) -> None:
+        self.busy.discard(id_)
+        self.open.pop(id_, None)
+        self._send({"id": id_, **reply})
+
+    def _perform(self, request: Request) -> Json:
+        if request.op == "cancel":
+            return self._cancel(request.args.get("target"))
+        if request.op == "shutdown":
+            self.ended.set()
+            return {}
+        meter = Meter(lambda news: self._send({"id": request.id, "event": "progress", **news}))
+        return self.perform(request.op, request.args, Job(meter, request.stop.is_set))
+
+    def _cancel(self, target: Any) -> Json:
+        """Tells the operation at work to stop; one still waiting is answered right here."""
+        with self.changing:
+            request = self.open.get(target)
+            waiting = request is not None and target not in self.busy
+            if request is not None:
+                request.stop.set()
+        if waiting:
+            self._reply(target, {"error": asdict(explain(Cancelled("Stopped before it began.")))})
+        return {"cancelled": request is not None}
+
+    def _send(self, message: Json) -> None:
+        """Writes one whole line. A client that is gone has ended the input too: no news."""
+        line = json.dumps(message, allow_nan=False).encode() + b"\n"
+        with self.writing:
+            try:
+                self.out.write(line)
+                self.out.flush()
+            except (OSError, ValueError):
+                self.ended.set()
+
+
+def private_streams() -> tuple[BinaryIO, BinaryIO]:
+    """(requests, replies) away from fd 0 and 1, so that no library, in C or Python, reads or writes them."""
+    sys.stdout.flush()
+    lines, out = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    return os.fdopen(lines, "rb"), os.fdopen(out, "wb")
+
+
+def main() -> NoReturn:
+    """`rs-text-search serve`. Ends at once: a library's thread may still be at work."""
+    lines, out = private_streams()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with Session() as session:
+        Server(partial(call, session), out).serve(lines)
+    sys.stderr.flush()
+    os._exit(0)

@@ -1,0 +1,96 @@
+"""What stays loaded between operations: models, open indexes, thumbnails already cut."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from rs_text_search_plugin import models
+
+from . import store
+from .errors import IndexStoreError
+from .types import Encoder
+
+T = TypeVar("T")
+
+MODELS_KEPT = 2
+INDEXES_KEPT = 32
+
+
+class Recent(Generic[T]):
+    """The few values used last; the oldest goes when there are more than `size`."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.values: OrderedDict[Hashable, T] = OrderedDict()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The value of a key, made when it is not there."""
+        if key not in self.values:
+            self.values[key] = make()
+        self.values.move_to_end(key)
+        while len(self.values) > self.size:
+            self.values.popitem(last=False)
+        return self.values[key]
+
+
+class Session:
+    """Lends models and indexes to operations; its temporary folder goes when it ends."""
+
+    def __init__(self) -> None:
+        self.encoders: Recent[Encoder] = Recent(MODELS_KEPT)
+        self.indexes: Recent[store.Index] = Recent(INDEXES_KEPT)
+        self.speeds: dict[str, float] = {}
+        self.temporary = tempfile.TemporaryDirectory(prefix="rs-text-search-", ignore_cleanup_errors=True)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.temporary.cleanup()
+
+    def folder(self, name: str) -> Path:
+        """A folder that lives as long as the session."""
+        path = Path(self.temporary.name) / name
+        path.mkdir(exist_ok=True)
+        return path
+
+    def encoder(self, model: str = "compact", device: str = "auto") -> Encoder:
+        """A loaded model. Raises: ModelError."""
+        place = models.choose_device(device).name
+        return self.encoders.get((model, place), lambda: models.load(model, place))
+
+    def index(self, name: str) -> store.Index:
+        """An index by its folder, or by the raster it stands beside. Raises: IndexStoreError."""
+        folder = index_of(name)
+        stamp = (folder / "meta.json").stat().st_mtime_ns
+        return self.indexes.get((folder, stamp), lambda: store.open_index(folder))
+
+    def tiles_per_s(self, encoder: Encoder, batch: int = 32) -> float:
+        """How fast an encoder is here, measured once on two batches of noise; the first only warms it up."""
+        if encoder.fingerprint not in self.speeds:
+            noise = np.random.default_rng(0).integers(
+                0, 256, (batch, encoder.size, encoder.size, 3), np.uint8
+            )
+            encoder.images(noise)
+            start = time.perf_counter()
+            encoder.images(noise)
+            self.speeds[encoder.fingerprint] = batch / (time.perf_counter() - start)
+        return self.speeds[encoder.fingerprint]
+
+
+def index_of(name: str) -> Path:
+    """The index folder that a folder or a raster's name stands for. Raises: IndexStoreError."""
+    for folder in (Path(name), store.index_folder(name, None)):
+        if (folder / "meta.json").is_file():
+            return folder
+    raise IndexStoreError(f"No finished index at {name}.", "Make it with `rs-text-search index RASTER`.")

@@ -1,0 +1,66 @@
+"""What a person at a terminal sees while a command works and when it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from argparse import Namespace
+
+from .jobs import Json, Meter, explain
+
+
+class Progress:
+    """One line on stderr that is written over; in a log a new line every few seconds."""
+
+    def __init__(self) -> None:
+        self.live = sys.stderr.isatty()
+        self.meter = Meter(self.write, every=0.2 if self.live else 5.0)
+
+    def __call__(self, done: int, total: int) -> None:
+        self.meter(done, total)
+
+    def write(self, news: Json) -> None:
+        """Share, count, rate and time left."""
+        speed = f", {news['rate']:.1f} tiles/s" if news["rate"] else ""
+        left = f", {clock(news['eta_s'])} left" if news["eta_s"] else ""
+        line = f"{100 * news['done'] // max(1, news['total']):3d} %  {news['message']}{speed}{left}"
+        end = "" if self.live and news["done"] < news["total"] else "\n"
+        print(f"\r{line:<78}" if self.live else line, end=end, file=sys.stderr, flush=True)
+
+
+def clock(seconds: float) -> str:
+    """65 -> 1:05."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def show(args: Namespace, answer: Json) -> None:
+    """The answer on stdout, as JSON or for reading."""
+    from .reports import REPORTS  # noqa: PLC0415 - not needed for JSON
+
+    lines = [json.dumps(answer, allow_nan=False)] if args.json else REPORTS[args.command](answer)
+    try:
+        for line in lines:
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has read enough; keep Python from saying so when it flushes once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def fail(args: Namespace, error: BaseException) -> None:
+    """Two lines on stderr: what, and what to do. With --json the same as an object on stdout."""
+    failure = explain(error)
+    complain(failure.message, failure.hint)
+    if args.json:
+        print(json.dumps({"error": {"kind": failure.kind, "message": failure.message, "hint": failure.hint}}))
+    if args.debug or os.environ.get("RS_TEXT_SEARCH_DEBUG"):
+        traceback.print_exception(error)
+
+
+def complain(message: str, hint: str) -> None:
+    """One line each, whatever they hold."""
+    for line in (message, hint):
+        print(" ".join(line.split()), file=sys.stderr)
