@@ -1,4 +1,4 @@
-"""A stand-in for a trained encoder that sees colours only: numpy, deterministic, the same in every process."""
+"""A stand-in for a trained encoder that sees colours only, the same in every process; and a raster to see them in."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import hashlib
 import re
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+import rasterio
+from rasterio.transform import from_origin
 
 from rs_text_search_plugin.engine.types import F32, U8
 
@@ -28,7 +31,7 @@ PALETTE: dict[str, tuple[int, int, int]] = {
 WORDS = list(PALETTE)
 DIM = 16
 GREY_PART = len(WORDS)
-"""The dimension every vector shares a little of, as a trained encoder's do; the last three carry unknown words."""
+"""The dimension every vector has a little of, as a trained encoder's do; the last three are for unknown words."""
 
 
 def unit(rows: F32) -> F32:
@@ -40,7 +43,7 @@ def unit(rows: F32) -> F32:
 class ColourEncoder:
     """Tile -> how much of each palette colour it holds; text -> the colours it names, in unit vectors.
 
-    `slow` seconds pass for every batch; `batches` counts the tiles of each, and `noise` is printed on every call.
+    `slow` seconds pass for every batch, `noise` is printed on every call, `batches` counts the tiles of each.
     """
 
     name: str = "colour"
@@ -90,3 +93,21 @@ class ColourEncoder:
     def _say(self) -> None:
         if self.noise:
             print(self.noise)
+
+
+def write_scene(path: Path, side: int = 256, square: int = 32) -> Path:
+    """A GeoTIFF of squares, mostly green with a little noise, at 0.5 m in EPSG:32631: upper left (500000, 5000000).
+
+    The square at column 2, row 1 is red, those at columns 5-6, row 4 are blue, the lower right one is white.
+    """
+    squares = np.full((side // square, side // square, 3), PALETTE["green"], dtype=np.uint8)
+    squares[1, 2] = PALETTE["red"]
+    squares[4, 5:7] = PALETTE["blue"]
+    squares[-1, -1] = PALETTE["white"]
+    pixels = np.kron(squares, np.ones((square, square, 1), dtype=np.uint8)).astype(np.int16)
+    pixels += np.random.default_rng(0).integers(-9, 10, pixels.shape, dtype=np.int16)
+    layout = {"width": side, "height": side, "count": 3, "dtype": "uint8", "crs": "EPSG:32631"}
+    grid = from_origin(500_000, 5_000_000, 0.5, 0.5)
+    with rasterio.open(path, "w", "GTiff", transform=grid, **layout) as file:
+        file.write(pixels.clip(0, 255).astype(np.uint8).transpose(2, 0, 1))
+    return path
