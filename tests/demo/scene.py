@@ -39,7 +39,6 @@ PHRASES = {
     "sports ground": "football field with running track",
     "harbour": "boats in a harbour",
     "airport": "airport runway with planes",
-    "river": "river",
 }
 
 
@@ -68,7 +67,8 @@ def draw(x: float, y: float, size: int, seed: int) -> tuple[Canvas, dict[str, Ba
     """The view of `size` px from (x, y) m, and the truth of the whole scene in scene metres."""
     canvas, rng = Canvas(x, y, size, seed), np.random.default_rng(seed)
     themes.ground(canvas, rng)
-    truth = themes.water(canvas, rng) | themes.farmland(canvas, rng)
+    themes.water(canvas, rng)
+    truth = themes.farmland(canvas, rng)
     themes.roads(canvas)
     for theme in (
         themes.forest,

@@ -62,7 +62,7 @@ def ground(canvas: Canvas, rng: Rng) -> None:
             things.tree(canvas, rng, at, rng.uniform(1.2, 3.6))
 
 
-def water(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:
+def water(canvas: Canvas, rng: Rng) -> None:
     """The sea with its beach, and the river with trees along its banks."""
     sea = shapely.Polygon(smooth(SEA))
     river = shapely.LineString(smooth(RIVER)).buffer(46)
@@ -77,7 +77,6 @@ def water(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:
     for at in scatter(rng, banks, 9):
         if rng.random() < 0.7:
             things.tree(canvas, rng, at, rng.uniform(2, 4.5))
-    return {"river": river.difference(sea)}
 
 
 def farmland(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:

@@ -1,0 +1,88 @@
+"""A mosaic of captioned pictures, indexed and searched: how often is the right tile among the best ten?
+
+    python -m tests.bench.mosaic JSONL:IMAGES [--split val] [--captions 1000] [--out build/bench]
+
+IMAGES is a folder, or tar files joined by commas. Every picture becomes one tile, so that a tile's id is its
+row. Captions are often true of many pictures (“many buildings are in a residential area”), hence the last figure:
+how many of the best ten carry the same scene label.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.transform import from_origin
+from rasterio.windows import Window
+from rs_text_search_plugin.engine.indexing import IndexOptions, index
+from rs_text_search_plugin.engine.store import Index, open_index
+from rs_text_search_plugin.models.datasets import Dataset, Row, open_dataset
+
+from rs_text_search_plugin import models
+from rs_text_search_plugin.engine.search import search
+from rs_text_search_plugin.engine.types import Encoder, Query
+
+SIDE = 224
+"""Side of a picture in the mosaic, px."""
+COLUMNS = 32
+BEST = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", metavar="JSONL:IMAGES")
+    parser.add_argument("--split", default="val")
+    parser.add_argument("--captions", type=int, default=1000, help="how many to search for, drawn at random")
+    parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    args = parser.parse_args()
+    dataset = open_dataset(args.data)
+    rows = dataset.split(args.split)
+    mosaic = write_mosaic(args.out / "mosaic.tif", dataset, rows)
+    encoder = models.load()
+    start = time.perf_counter()
+    report = index(str(mosaic), encoder, IndexOptions(tile_px=SIDE, mode="restart"))
+    print(f"{report.tiles} tiles indexed in {time.perf_counter() - start:.1f} s, model {encoder.name}")
+    measure(open_index(Path(report.index)), encoder, rows, args.captions)
+
+
+def write_mosaic(path: Path, dataset: Dataset, rows: Sequence[Row]) -> Path:
+    """Lays the pictures side by side, row by row."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    height = SIDE * ceil(len(rows) / COLUMNS)
+    place = {"crs": "EPSG:32631", "transform": from_origin(500_000, 4_600_000, 0.5, 0.5)}
+    kind = {"driver": "GTiff", "dtype": "uint8", "count": 3, "tiled": True, "nodata": None}
+    with rasterio.open(path, "w", width=SIDE * COLUMNS, height=height, **kind, **place) as raster:
+        for number, row in enumerate(rows):
+            picture = np.asarray(dataset.images.read(row.image).resize((SIDE, SIDE)))
+            y, x = divmod(number, COLUMNS)
+            raster.write(picture.transpose(2, 0, 1), window=Window(SIDE * x, SIDE * y, SIDE, SIDE))
+    return path
+
+
+def measure(mosaic: Index, encoder: Encoder, rows: Sequence[Row], captions: int) -> None:
+    """Searches for captions and prints where their own picture came out."""
+    pairs = [(number, caption) for number, row in enumerate(rows) for caption in row.captions]
+    chosen = np.random.default_rng(0).permutation(len(pairs))[:captions]
+    ranks, same, seconds = [], [], []
+    for number, caption in (pairs[i] for i in chosen):
+        found = search([mosaic], encoder, Query(text=caption), top=len(rows))
+        seconds.append(found.seconds)
+        ranks.append(next((m.rank for m in found.matches if m.id == number), len(rows)))
+        labels = [rows[m.id].label for m in found.matches[:BEST] if m.id < len(rows)]
+        same.append(labels.count(rows[number].label) / BEST)
+    place = np.array(ranks)
+    first, best = (100 * np.mean(place <= limit) for limit in (1, BEST))
+    print(f"{len(ranks)} captions of {len(rows)} pictures, {1000 * np.median(seconds):.0f} ms a search")
+    print(f"right tile first         {first:5.1f} %")
+    print(f"right tile in the top 10 {best:5.1f} %  (by chance {100 * BEST / len(rows):.1f} %)")
+    print(f"median rank              {np.median(place):5.0f}")
+    print(f"same scene label, top 10 {100 * np.mean(same):5.1f} %")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""The whole engine with the default model on the demo scene, through the command line."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.demo.scene import make_scene
+from tests.demo.truth import hits, truth
+from tests.e2e.conftest import COMMAND, Engine
+from tests.e2e.desktop import wait
+
+
+@pytest.mark.timeout(300)
+def test_phrases_find_their_places(engine: Engine, tmp_path: Path) -> None:
+    """For three of four phrases, at least, one of the best five tiles lies in the right place."""
+    raster, truth_file = make_scene(tmp_path)
+    engine("index", raster)
+    right = {
+        phrase: hits(engine("search", raster, phrase, "--top", 5)["matches"], where)
+        for phrase, where in truth(truth_file).items()
+    }
+    print(right)
+    found = sum(count > 0 for count in right.values())
+    assert found >= 0.75 * len(right), right
+
+
+@pytest.mark.timeout(300)
+def test_killed_index_ends_like_an_uninterrupted_one(engine: Engine, own_scene: Path, tmp_path: Path) -> None:
+    fine = ["--tile-px", 64, "--overlap", 0.5]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    command = [COMMAND, "index", own_scene, *fine, "--out", killed]
+    process = subprocess.Popen([str(word) for word in command], stderr=subprocess.DEVNULL)
+    wait(lambda: process.poll() is not None or list(killed.glob("part-*.parquet")), "part of the index")
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the index was complete before it could be killed"
+    engine("index", own_scene, *fine, "--out", killed)
+    engine("index", own_scene, *fine, "--out", whole)
+    assert found(engine, killed) == found(engine, whole)
+
+
+def found(engine: Engine, index: Path) -> list[tuple[Any, ...]]:
+    """Tiles and exact scores of a search, in order."""
+    matches = engine("search", index, "storage tanks", "--top", 2000)["matches"]
+    return [(match["rank"], match["id"], match["score"], match["corners"]) for match in matches]
