@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from argparse import Namespace
@@ -20,7 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a clear error, 2 a bad call, 130 stopped. Never a traceback unless asked for."""
     args = arguments.parse(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a file name may hold what the terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="backslashreplace"
+            )  # a file name may hold what the terminal cannot show
     from . import terminal  # noqa: PLC0415 - a bad call must not wait for numpy
 
     try:

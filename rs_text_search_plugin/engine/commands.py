@@ -12,7 +12,8 @@ from threading import Event
 from types import FrameType
 
 from .errors import Cancelled, QueryError, SearchError
-from .jobs import Job, Json, explain, jsonable
+from .export import export_index
+from .jobs import Job, Json, explain, plain
 from .operations import call
 from .session import Session
 
@@ -107,27 +108,9 @@ def describe(session: Session, args: Namespace, watch: Watch) -> Json:
 
 
 def export(session: Session, args: Namespace, watch: Watch) -> Json:
-    """Every tile of an index, in the order of the lattice and without a score."""
-    opened = session.index(args.index)
-    corners = opened.corners(range(len(opened.ids)))
-    matches = [
-        {
-            "index": str(opened.folder),
-            "id": int(tile),
-            "row": int(tile) // opened.cols,
-            "col": int(tile) % opened.cols,
-            "score": 0.0,
-            "rank": rank,
-            "region": 0,
-            "window": [int(side) for side in window],
-            "corners": ring,
-        }
-        for rank, (tile, window, ring) in enumerate(
-            zip(opened.ids, opened.windows, corners, strict=True), start=1
-        )
-    ]
-    request = {"path": args.file, "query": "", "model": opened.meta.model, "matches": matches}
-    return call(session, "export", request, Job())
+    """The footprints of every tile of an index."""
+    report = export_index(Path(args.file), session.index(args.index))
+    return plain({"path": args.file, **vars(report)})
 
 
 def info(session: Session, args: Namespace, watch: Watch) -> Json:
@@ -144,7 +127,7 @@ def train(session: Session, args: Namespace, watch: Watch) -> Json:
     """Trains a model into a folder."""
     from rs_text_search_plugin.models import training  # noqa: PLC0415 - only here is the training code needed
 
-    return jsonable(
+    return plain(
         training.train(
             args.model, args.data, args.out, device=args.device, seed=args.seed, resume=args.resume
         )
@@ -155,7 +138,7 @@ def evaluate(session: Session, args: Namespace, watch: Watch) -> Json:
     """Retrieval or zero-shot figures."""
     from rs_text_search_plugin.models import evaluation  # noqa: PLC0415
 
-    return jsonable(
+    return plain(
         evaluation.evaluate(
             args.model,
             args.data,

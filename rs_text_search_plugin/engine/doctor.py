@@ -143,6 +143,22 @@ def _shapely() -> str:
     return "merged two squares"
 
 
+def _pyogrio() -> str:
+    import numpy as np
+    import shapely
+    from pyogrio.raw import read, write
+
+    square = np.array([shapely.to_wkb(shapely.box(0, 0, 1, 1))], dtype=object)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "square.gpkg")
+        layer = {"fields": ["score"], "field_data": [np.array([80.0])], "geometry_type": "Polygon"}
+        write(file, square, driver="GPKG", crs="EPSG:32631", **layer)
+        meta, _, shapes, (scores,) = read(file)
+    _expect(meta["crs"] == "EPSG:32631" and scores[0] == 80, "a GeoPackage")
+    _expect(shapely.from_wkb(shapes[0]).area == 1, "a GeoPackage's polygon")
+    return "wrote and read a GeoPackage"
+
+
 def _faiss() -> str:
     import faiss
     import numpy as np
@@ -207,6 +223,7 @@ TRIALS: dict[str, tuple[str | None, Callable[[], str]]] = {
     "cuda": (None, _cuda),
     "rasterio": ("rasterio", _rasterio),
     "shapely": ("shapely", _shapely),
+    "pyogrio": ("pyogrio", _pyogrio),
     "faiss": ("faiss-cpu", _faiss),
     "pyarrow": ("pyarrow", _pyarrow),
     "safetensors": ("safetensors", _safetensors),

@@ -84,6 +84,11 @@ def explain(error: BaseException) -> Failure:
     return Failure("Internal", message, "This is a bug: please report it with its details.", details)
 
 
+def plain(values: Mapping[str, Any]) -> Json:
+    """A result as JSON knows it."""
+    return {name: jsonable(value) for name, value in values.items()}
+
+
 def jsonable(value: Any) -> Any:
     """Dataclasses, arrays, paths and tuples as JSON has them; a window is [x, y, width, height], NaN null."""
     if isinstance(value, Window):

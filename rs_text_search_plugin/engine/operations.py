@@ -18,7 +18,7 @@ from . import export as exporting
 from . import indexing, places, regions, store
 from . import search as searching
 from .errors import QueryError
-from .jobs import Job, Json, jsonable
+from .jobs import Job, Json, plain
 from .session import Session, index_of
 from .types import Match, Query, Window
 
@@ -37,8 +37,7 @@ def call(session: Session, name: str, args: Json, job: Job) -> Json:
         raise QueryError(
             f"“{name}”: {error}.", "docs/protocol.md lists what every operation takes."
         ) from error
-    result: Json = jsonable(operation(session, job, **args))
-    return result
+    return plain(operation(session, job, **args))
 
 
 def hello(session: Session, job: Job) -> Json:

@@ -1,4 +1,4 @@
-"""A stand-in for a trained encoder that sees colours only, the same in every process; and a raster to see them in."""
+"""A stand-in for a trained encoder that sees colours only, and a raster to see them in."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PALETTE: dict[str, tuple[int, int, int]] = {
 WORDS = list(PALETTE)
 DIM = 16
 GREY_PART = len(WORDS)
-"""The dimension every vector has a little of, as a trained encoder's do; the last three are for unknown words."""
+"""The dimension every vector has a little of, as trained encoders' do; the last three: unknown words."""
 
 
 def unit(rows: F32) -> F32:
@@ -96,7 +96,7 @@ class ColourEncoder:
 
 
 def write_scene(path: Path, side: int = 256, square: int = 32) -> Path:
-    """A GeoTIFF of squares, mostly green with a little noise, at 0.5 m in EPSG:32631: upper left (500000, 5000000).
+    """A GeoTIFF of squares, mostly green, with a little noise; 0.5 m, EPSG:32631, origin (500000, 5000000).
 
     The square at column 2, row 1 is red, those at columns 5-6, row 4 are blue, the lower right one is white.
     """
