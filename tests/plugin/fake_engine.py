@@ -1,11 +1,12 @@
 #!/usr/bin/python3
-"""An engine without models or rasters: speaks docs/protocol.md from the standard library alone, in milliseconds.
+"""An engine without models or rasters: docs/protocol.md in milliseconds, from the standard library alone.
 
-Stands in for the engine's Python (`RS_TEXT_SEARCH_PYTHON=.../fake_engine.py`), so that it gets that Python's arguments.
-Every raster is 1000 x 1000 map units in EPSG:32632, origin (500000, 5600000), lattice 10 x 10 tiles of 100 px and 100 m.
-An index exists where `<source>.rsidx/meta.json` does. Queries with these words misbehave: "crash" dies, "hang" stops
-the heart, "slow" takes 3 s, "error" fails, "noise" prints first, "nothing" finds nothing. Sources named *slow* index
-slowly, *crash* die half-way.
+Stands in for the engine's Python (`RS_TEXT_SEARCH_PYTHON=.../fake_engine.py`), so it gets that Python's
+arguments. Every raster is 1000 x 1000 m in EPSG:32632, its upper left corner at (500000, 5600000), in 10 x
+10 tiles of 100 px. An index exists where `<source>.rsidx/meta.json` does. Queries with these words
+misbehave: "crash" dies, "hang" stops the heart, "slow" takes 3 s, "error" fails, "noise" prints first,
+"nothing" finds nothing. Sources called *slow* index slowly, *crash* die half-way, *missing* cannot be
+opened.
 """
 
 from __future__ import annotations

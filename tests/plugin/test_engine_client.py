@@ -17,7 +17,7 @@ from rs_text_search_plugin.engine_client import EngineClient, EngineError
 FAKE = str(Path(__file__).parent / "fake_engine.py")
 
 
-@pytest.fixture()
+@pytest.fixture
 def source(tmp_path):
     """A raster's name with an index beside it."""
     (tmp_path / "scene.tif.rsidx").mkdir()
@@ -25,7 +25,7 @@ def source(tmp_path):
     return str(tmp_path / "scene.tif")
 
 
-@pytest.fixture()
+@pytest.fixture
 def client(qgis_app, qtbot):
     client = EngineClient()
     with qtbot.waitSignal(client.ready, timeout=5000):
