@@ -3,8 +3,8 @@
     python -m tests.bench.mosaic JSONL:IMAGES [--split val] [--captions 1000] [--out build/bench]
 
 IMAGES is a folder, or tar files joined by commas. Every picture becomes one tile, so that a tile's id is its
-row. Captions are often true of many pictures (“many buildings are in a residential area”), hence the last figure:
-how many of the best ten carry the same scene label.
+row. Captions are often true of many pictures (“many buildings are in a residential area”), hence the last
+figure: how many of the best ten carry the same scene label.
 """
 
 from __future__ import annotations

@@ -15,31 +15,30 @@ from tests.demo.things import ASPHALT, CONCRETE, GRASS, Rng
 
 
 def tank_farm(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:
-    """White tanks in bunds, pipes between them, a few sheds."""
-    frame = Frame(385, 1310, 3)
-    canvas.paint(canvas.polygon(frame.box(-8, -8, 348, 292)), (0.52, 0.49, 0.43), 0.04, 0.06)
-    for row in range(5):
-        for col in range(6):
-            u, v = 28 + 58 * col, 28 + 58 * row
-            canvas.paint(
-                canvas.polygon(frame.box(u - 26, v - 26, u + 26, v + 26)), (0.62, 0.60, 0.55), 0.03, 0.03
-            )
-            canvas.paint(
-                canvas.polygon(frame.box(u - 24.5, v - 24.5, u + 24.5, v + 24.5)),
-                things.pick(rng, [(0.47, 0.45, 0.39), (0.42, 0.43, 0.34)]),
-                0.05,
-                0.06,
-            )
-            canvas.paint(canvas.line([frame.at(u, v), frame.at(u, v + 29)], 1.4), (0.74, 0.73, 0.70))
-            if rng.random() < 0.15:
-                for du, dv in [(-10, -10), (10, -10), (-10, 10), (10, 10)]:
-                    things.tank(canvas, rng, frame.at(u + du, v + dv), 7.5, 10)
-            else:
-                things.tank(canvas, rng, frame.at(u, v), rng.uniform(14, 20))
-        canvas.paint(
-            canvas.line([frame.at(0, 57 + 58 * row), frame.at(340, 57 + 58 * row)], 2.4), (0.70, 0.69, 0.66)
-        )
-    return {"storage tanks": area(frame, 0, 0, 340, 290)}
+    """White tanks in grassy bunds, pipes and tracks between them."""
+    frame, pitch, cols, rows = Frame(385, 1310, 3), 48, 7, 6
+    width, height = pitch * cols, pitch * rows
+    canvas.paint(canvas.polygon(frame.box(-8, -8, width + 8, height + 8)), (0.52, 0.50, 0.44), 0.04, 0.06)
+    for row in range(rows):
+        for col in range(cols):
+            bund(canvas, rng, Frame(*frame.at(pitch * (col + 0.5), pitch * (row + 0.5)), frame.degrees))
+        pipes = [frame.at(0, pitch * row), frame.at(width, pitch * row)]
+        canvas.paint(canvas.line(pipes, 2.4), (0.70, 0.69, 0.66))
+    return {"storage tanks": area(frame, 0, 0, width, height)}
+
+
+def bund(canvas: Canvas, rng: Rng, frame: Frame) -> None:
+    """A square bund around the origin of its frame, with one large tank or four small ones."""
+    floor = np.asarray(things.pick(rng, [(0.46, 0.45, 0.37), GRASS, GRASS]))
+    canvas.paint(canvas.polygon(frame.box(-22, -22, 22, 22)), (0.62, 0.60, 0.54), 0.03, 0.03)
+    canvas.paint(canvas.polygon(frame.box(-20.5, -20.5, 20.5, 20.5)), floor, 0.05, 0.06)
+    canvas.paint(canvas.line([frame.at(0, 0), frame.at(0, 24)], 1.4), (0.74, 0.73, 0.70))
+    if rng.random() < 0.2:
+        for u, v in [(-9, -9), (9, -9), (-9, 9), (9, 9)]:
+            things.tank(canvas, rng, frame.at(u, v), 6, 8)
+    else:
+        radius = rng.uniform(9, 15.5)
+        things.tank(canvas, rng, frame.at(0, 0), radius, 0.75 * radius)
 
 
 def car_park(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:
@@ -47,11 +46,11 @@ def car_park(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:
     frame = Frame(*STREETS.at(385, 165), STREETS.degrees)
     canvas.paint(canvas.polygon(frame.box(0, 0, 270, 225)), ASPHALT, 0.03, 0.06)
     for v in np.arange(8, 215, 17.5):
-        for u in np.arange(8, 260, 2.6):
+        for u in np.arange(8, 260, 2.8):
             canvas.paint(canvas.line([frame.at(u, v), frame.at(u, v + 10.4)], 0.2), (0.75, 0.75, 0.73))
             for stall, turn in ((2.6, 90), (7.8, 270)):
-                if rng.random() < 0.72 and u < 257:
-                    spot = frame.at(u + 1.3, v + stall + rng.normal() * 0.3)
+                if rng.random() < 0.66 and u < 256:
+                    spot = frame.at(u + 1.4, v + stall + rng.normal() * 0.3)
                     things.car(canvas, rng, Frame(*spot, frame.degrees + turn))
         for u in np.arange(20, 260, 60):
             things.tree(canvas, rng, frame.at(u, v + 5.2), rng.uniform(1.8, 2.8))
@@ -126,7 +125,7 @@ def harbour(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:
         canvas.paint(canvas.line(mole, 17), (0.44, 0.42, 0.38), 0.16, 0.12)
         canvas.paint(canvas.line(mole, 6), (0.64, 0.62, 0.58))
     for y in np.arange(765, 1040, 33.0):
-        pier(canvas, rng, Frame(325, y, 180 + rng.normal()), 190)
+        pier(canvas, rng, Frame(311, y, 180 + rng.normal()), 195)
     for y in (1100, 1190):
         things.ship(canvas, rng, Frame(302, y, rng.choice([-90, 90])), rng.uniform(70, 84))
     things.ship(canvas, rng, Frame(180, 1140, 200), 95)

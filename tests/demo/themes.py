@@ -162,16 +162,15 @@ def town(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:
 
 def plot(canvas: Canvas, rng: Rng, frame: Frame) -> None:
     """A house with its drive to the street (towards -v) and its garden behind."""
-    lawn = np.asarray(GRASS) * rng.uniform(0.85, 1.15)
+    lawn = things.pick(rng, [GRASS, GRASS, (0.36, 0.36, 0.24), (0.42, 0.38, 0.29)], 0.12)
     canvas.paint(canvas.polygon(frame.box(-9, -11, 9, 16)), lawn, 0.06, 0.06)
     canvas.paint(canvas.polygon(frame.box(4, -12, 7.5, -2)), (0.55, 0.53, 0.50))
     if rng.random() < 0.6:
         things.car(canvas, rng, Frame(*frame.at(5.7, -8), frame.degrees + 90))
-    for at in [(-8, 12), (8, 14), (-8.5, -8), (0, 15)]:
-        if rng.random() < 0.62:
-            things.tree(
-                canvas, rng, frame.at(at[0] + rng.normal(), at[1] + rng.normal()), rng.uniform(1.5, 4)
-            )
+    for u, v in [(-9, 15), (-3, 14), (3, 15), (9, 14), (-9, 6), (-9, -9), (-5, -10), (9, -10)]:
+        if rng.random() < 0.6:
+            at = frame.at(u + rng.normal(), v + rng.normal())
+            things.tree(canvas, rng, at, 1.4 + rng.gamma(2, 0.7))
     if rng.random() < 0.08:
         canvas.paint(canvas.polygon(frame.box(-4, 10, 4, 14)), (0.75, 0.73, 0.68))
         canvas.paint(canvas.polygon(frame.box(-3, 10.7, 3, 13.3)), (0.25, 0.58, 0.66))

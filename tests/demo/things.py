@@ -106,7 +106,7 @@ def car(canvas: Canvas, rng: Rng, frame: Frame) -> None:
     canvas.paint(canvas.polygon(frame.box(-1.9, -0.7, -1.3, 0.7)), paint * 0.35 + 0.04)
 
 
-def tank(canvas: Canvas, rng: Rng, at: Point, radius: float, height: float = 14.0) -> None:
+def tank(canvas: Canvas, rng: Rng, at: Point, radius: float, height: float) -> None:
     """A storage tank: a white cone roof, its sides lit unevenly, or a floating roof sunk into its rim."""
     canvas.shade(canvas.line([at, (at[0] + SHADOW[0] * height, at[1] + SHADOW[1] * height)], 2 * radius))
     shell = np.asarray(pick(rng, [(0.86, 0.86, 0.84), (0.8, 0.81, 0.8), (0.9, 0.89, 0.86)], 0.03))
