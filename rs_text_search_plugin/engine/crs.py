@@ -1,0 +1,53 @@
+"""Points from one coordinate reference system to another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+F64 = npt.NDArray[np.float64]
+
+
+class CrsUnusableError(ValueError):
+    """A CRS is not known, or there is no way from one to the other (another body, say)."""
+
+
+def moved(points: F64, source: str, target: str) -> F64:
+    """(n, 2) x, y -> (n, 2); CRS as WKT2 or authority code. Points off the projection become infinite."""
+    from rasterio._err import CPLE_BaseError  # noqa: PLC0415 - what PROJ's refusal arrives as
+    from rasterio.errors import CRSError  # noqa: PLC0415
+    from rasterio.warp import transform  # noqa: PLC0415
+
+    try:
+        return np.stack(transform(source, target, points[:, 0], points[:, 1]), axis=1)
+    except (CRSError, CPLE_BaseError) as error:
+        raise CrsUnusableError(_reason(source, target)) from error
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two CRS are the same in meaning."""
+    return bool(_known(one) == _known(other))
+
+
+def projjson(crs: str) -> dict[str, Any]:
+    """A CRS as PROJJSON."""
+    found: dict[str, Any] = _known(crs).to_dict(projjson=True)
+    return found
+
+
+def _known(crs: str) -> Any:
+    from rasterio.crs import CRS  # noqa: PLC0415
+    from rasterio.errors import CRSError  # noqa: PLC0415
+
+    try:
+        return CRS.from_user_input(crs)
+    except CRSError as error:
+        raise CrsUnusableError(f"Unknown CRS “{crs[:60]}”") from error
+
+
+def _reason(source: str, target: str) -> str:
+    _known(source)
+    _known(target)
+    return "There is no way from one CRS to the other"

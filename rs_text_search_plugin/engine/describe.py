@@ -1,0 +1,113 @@
+"""What stands in a tile: ranked tags of our own vocabulary, and a sentence made of those that are sure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import vocabulary
+from .calibration import POSSIBLE, STRONG, background, calibration, lines, percent
+from .types import F32, I64, Description, Encoder, Tag
+from .vocabulary import Word
+
+if TYPE_CHECKING:
+    from .store import Index
+
+TAGS = 12
+IN_SENTENCE = 4
+ALIKE = 0.7
+"""Two words whose vectors are so close say the same; a sentence names the better one."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """One line of an index's table of contents. `tiles` is an estimate in a large index."""
+
+    name: str
+    group: str
+    tiles: int
+    score: float
+    """Of the best tile, 0-100."""
+
+
+def describe(index: Index, tile_id: int, encoder: Encoder) -> Description:
+    """Tags and a sentence for one tile. Raises IndexMismatch, IndexStoreError when there is no such tile."""
+    index.require(encoder.fingerprint)
+    position = index.position(tile_id)
+    chosen = visible(index, encoder)
+    texts = vocabulary.vectors(encoder)[chosen]
+    scores = _scores(index, encoder, texts, index.vectors[[position]])[0]
+    order = np.argsort(-scores, kind="stable")
+    words = [vocabulary.words()[i] for i in chosen]
+    text = sentence([words[i] for i in order], scores[order], texts[order])
+    tags = (Tag(words[i].name, words[i].group, round(float(scores[i]), 1)) for i in order[:TAGS])
+    corners = tuple((float(x), float(y)) for x, y in index.corners(np.array([position]))[0])
+    sure = bool(len(scores) and scores[order[0]] >= STRONG)
+    return Description(str(index.folder), tile_id, corners, text, sure, tuple(tags))
+
+
+def contents(index: Index, encoder: Encoder, most: int = 30) -> list[Content]:
+    """What is in this raster: the words that at least one tile surely shows, the most frequent first."""
+    index.require(encoder.fingerprint)
+    chosen = visible(index, encoder)
+    tiles = background(index.vectors)
+    scores = _scores(index, encoder, vocabulary.vectors(encoder)[chosen], tiles)  # (n, k)
+    scale = len(index.vectors) / max(1, len(tiles))
+    strong = (scores >= STRONG).sum(axis=0)
+    found = [
+        Content(word.name, word.group, round(int(count) * scale), round(float(best), 1))
+        for word, count, best in zip(
+            (vocabulary.words()[i] for i in chosen), strong, scores.max(axis=0), strict=True
+        )
+        if count
+    ]
+    return sorted(found, key=lambda entry: (-entry.tiles, -entry.score))[:most]
+
+
+def visible(index: Index, encoder: Encoder) -> I64:
+    """Rows of the vocabulary that can be made out at the pixel size the encoder got to see."""
+    if index.meta.gsd_m is None:
+        return np.arange(len(vocabulary.words()))
+    shrunk = max(1.0, index.meta.lattice.tile_w / encoder.size)
+    return np.flatnonzero([word.needs >= index.meta.gsd_m * shrunk for word in vocabulary.words()])
+
+
+def _scores(index: Index, encoder: Encoder, texts: F32, tiles: F32) -> F32:
+    """(k, dim) words and (n, dim) tiles -> (n, k) calibrated scores."""
+    fits = lines(calibration(encoder), texts, background(index.vectors))
+    raw = np.asarray(tiles, dtype=np.float32) @ texts.T
+    slope, offset = np.array([(fit.slope, fit.offset) for fit in fits], dtype=np.float32).T
+    return percent(raw * slope + offset)
+
+
+def sentence(words: list[Word], scores: F32, texts: F32) -> str:
+    """One plain sentence from words ranked by score, (k,), with their vectors, (k, dim)."""
+    picked = _distinct(scores, texts)
+    sure = [words[i].say for i in picked if scores[i] >= STRONG]
+    perhaps = [words[i].say for i in picked if scores[i] < STRONG]
+    if sure:
+        text = listed(sure[:2], "and")
+        text += f"; also {listed(sure[2:], 'and')}" if sure[2:] else ""
+        text += f"; perhaps also {listed(perhaps[:1], 'or')}" if perhaps and len(sure) < 3 else ""
+        return text[0].upper() + text[1:] + "."
+    if perhaps:
+        return f"Probably {listed(perhaps[:2], 'or')}, but I am not sure."
+    return "I cannot tell what this is."
+
+
+def _distinct(scores: F32, texts: F32) -> list[int]:
+    """The first few possible words, each unlike those before it."""
+    picked: list[int] = []
+    for i in np.flatnonzero(scores >= POSSIBLE):
+        if all(float(texts[i] @ texts[j]) < ALIKE for j in picked):
+            picked.append(int(i))
+        if len(picked) == IN_SENTENCE:
+            break
+    return picked
+
+
+def listed(items: list[str], last: str) -> str:
+    """a, b and c."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}"

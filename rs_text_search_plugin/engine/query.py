@@ -1,0 +1,132 @@
+"""What a person asks for -> the vectors its tiles are compared with."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+import tomllib
+
+from .errors import QueryError
+from .types import F32, Encoder
+
+SENTENCE_WORDS = 6
+"""From so many words on, a text with a verb is taken as a sentence."""
+VERBS = frozenset(
+    {"is", "are", "was", "has", "have", "there", "stands", "lies", "runs", "crosses", "surrounds"}
+)
+FEEDBACK_MARKS = 5
+"""From so many marked tiles on, a classifier is fitted; below, the marks only pull the query their way."""
+LIKE, UNLIKE = 1.0, 0.5
+"""Pull of the marked tiles against the text's own weight of 1."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """The frames of resources/prompts.toml."""
+
+    templates: tuple[str, ...]
+    sentence: str
+    neutral: tuple[str, ...]
+
+
+@cache
+def prompts() -> Prompts:
+    """Read once from the package."""
+    text = files("rs_text_search_plugin.resources").joinpath("prompts.toml").read_text("utf-8")
+    raw = tomllib.loads(text)
+    return Prompts(tuple(raw["templates"]), raw["sentence"], tuple(raw["neutral"]))
+
+
+def tidy(text: str) -> str:
+    """One line, single blanks, no closing full stop, at most 500 characters."""
+    return " ".join(text.split()).rstrip(". ")[:500]
+
+
+def is_sentence(text: str) -> bool:
+    """Whether a text stands on its own instead of naming a thing."""
+    words = re.findall(r"\w+", text.lower())
+    return len(words) >= SENTENCE_WORDS and not VERBS.isdisjoint(words)
+
+
+def framed(text: str) -> list[str]:
+    """A text in the frames it is embedded in."""
+    text = tidy(text)
+    if is_sentence(text):
+        return [text, prompts().sentence.format(text)]
+    return [template.format(text) for template in prompts().templates]
+
+
+def unit(rows: F32) -> F32:
+    """(..., dim) scaled to unit length; a row of zeros stays."""
+    length = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return np.asarray(rows / np.maximum(length, 1e-12), dtype=np.float32)
+
+
+_centres: dict[str, F32] = {}
+
+
+def centre(encoder: Encoder) -> F32:
+    """(dim,) what every text of an encoder has in common: the mean of the neutral prompts."""
+    if encoder.fingerprint not in _centres:
+        _centres[encoder.fingerprint] = encoder.texts(list(prompts().neutral)).mean(axis=0)
+    return _centres[encoder.fingerprint]
+
+
+def phrases(encoder: Encoder, texts: list[str]) -> F32:
+    """n texts -> (n, dim) unit length: averaged over their frames and centred."""
+    frames = [framed(text) for text in texts]
+    vectors = encoder.texts([frame for group in frames for frame in group])
+    ends = np.cumsum([len(group) for group in frames])
+    means = [unit(part.mean(axis=0)) for part in np.split(vectors, ends[:-1])]
+    return unit(np.stack(means) - centre(encoder))
+
+
+def with_examples(text: F32 | None, like: F32, unlike: F32, background: F32) -> F32:
+    """Text and marked tiles -> one query vector, unit length.
+
+    text (dim,) or None; like (p, dim) and unlike (m, dim) tiles; background (k, dim) tiles of the index.
+    Few marks shift the query (Rocchio 1971). From FEEDBACK_MARKS on, with both kinds, a logistic regression
+    is fitted whose prior is that shifted query, as marks alone can harm (SeeSaw, arXiv 2208.06497).
+    """
+    if text is None and not len(like):
+        raise QueryError(
+            "There is nothing to search for.", "Type a few words or mark a tile with 'More like this'."
+        )
+    middle = background.mean(axis=0)
+    parts = [] if text is None else [(1.0, text)]
+    parts += [(LIKE, unit(like - middle).mean(axis=0))] if len(like) else []
+    parts += [(-UNLIKE, unit(unlike - middle).mean(axis=0))] if len(unlike) else []
+    query = sum(weight * direction / spread(direction, background) for weight, direction in parts)
+    query = unit(np.asarray(query, dtype=np.float32))
+    if len(like) and len(unlike) and len(like) + len(unlike) >= FEEDBACK_MARKS:
+        return fit_marks(query, unit(like - middle), unit(unlike - middle))
+    return query
+
+
+def spread(direction: F32, background: F32) -> float:
+    """Standard deviation of the background along a direction; text and tile vectors differ widely in it."""
+    return max(float((background @ direction).std()), 1e-3)
+
+
+def fit_marks(prior: F32, like: F32, unlike: F32, strength: float = 1.0, steps: int = 25) -> F32:
+    """Logistic regression on centred marks, (p, dim) and (m, dim), held near `prior` (dim,) -> unit vector.
+
+    Newton's method in the space the marks span, where the solution lies: p + m unknowns.
+    """
+    marks = np.concatenate([like, unlike]).astype(np.float64)  # (n, dim)
+    wanted = np.repeat([1.0, 0.0], [len(like), len(unlike)])
+    kernel = marks @ marks.T + 1  # (n, n); the 1 is a free offset
+    scale = 4.0  # along the prior a mark counts as e^4 to 1
+    start = scale * (marks @ prior)
+    start -= np.median(start)
+    pull = np.zeros(len(marks))
+    for _ in range(steps):
+        shift = kernel @ pull
+        chance = 1 / (1 + np.exp(-(start + shift)))
+        weight = np.maximum(chance * (1 - chance), 1e-4)
+        pull[:] = np.linalg.solve(kernel + np.diag(strength / weight), shift + (wanted - chance) / weight)
+    return unit((scale * prior + marks.T @ pull).astype(np.float32))

@@ -1,0 +1,253 @@
+"""A query over one or many indexes: exact scores of all tiles, calibrated, ranked, merged into regions."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import query as queries
+from .calibration import POSSIBLE, STRONG, Calibration, background, calibration, lines, percent
+from .errors import QueryError
+from .regions import Region, merge
+from .types import F32, I32, I64, Encoder, Match, Query, Window
+from .vectors import all_scores
+from .zone import Zone
+
+if TYPE_CHECKING:
+    from .store import Index
+
+HISTOGRAM_BINS = 20
+SHARE = 0.5
+"""Of two tiles that share so much of their area only the better one is listed; regions keep both."""
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found, as in docs/protocol.md. `scores` holds those of all tiles, index by index."""
+
+    query: str
+    model: str
+    verdict: str
+    strong: int
+    possible: int
+    tiles: int
+    seconds: float
+    histogram: tuple[int, ...]
+    matches: tuple[Match, ...]
+    regions: tuple[Region, ...]
+    scores: tuple[F32, ...]
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """One index with its tiles' logits and scores, and which of them may be returned."""
+
+    index: Index
+    logits: F32
+    scores: F32
+    inside: Mask
+
+
+def search(  # noqa: PLR0913 - one per field of the protocol's request
+    indexes: list[Index],
+    encoder: Encoder,
+    query: Query,
+    *,
+    top: int = 200,
+    min_score: float = 0.0,
+    area: dict[str, Any] | None = None,
+    area_crs: str | None = None,
+) -> SearchResult:
+    """Rank the tiles of `indexes` by how well they fit `query`.
+
+    `area` is a GeoJSON geometry in `area_crs`, by default each raster's own; tiles that meet it are searched.
+    Raises QueryError when there is nothing to search for or in, IndexMismatch for an index of another model.
+    """
+    start = time.perf_counter()
+    if not indexes:
+        raise QueryError("There is nothing to search in.", "Index a raster first.")
+    for index in indexes:
+        index.require(encoder.fingerprint)
+    zone = None if area is None else Zone(area, area_crs)
+    scored = _score_all(indexes, encoder, query, zone)
+    regions, labels = _regions(scored, min_score)
+    matches = _ranked(scored, labels, top, min_score)
+    counts = np.concatenate([item.scores[item.inside] for item in scored])
+    strong, possible = int((counts >= STRONG).sum()), int(((counts >= POSSIBLE) & (counts < STRONG)).sum())
+    return SearchResult(
+        query=describe_query(query),
+        model=encoder.name,
+        verdict=verdict(strong, possible, len(regions), len(counts)),
+        strong=strong,
+        possible=possible,
+        tiles=len(counts),
+        seconds=time.perf_counter() - start,
+        histogram=tuple(int(n) for n in np.histogram(counts, HISTOGRAM_BINS, (0, 100))[0]),
+        matches=tuple(matches),
+        regions=tuple(regions),
+        scores=tuple(item.scores for item in scored),
+    )
+
+
+def verdict(strong: int, possible: int, places: int, tiles: int) -> str:
+    """One sentence about what was found."""
+    if not strong + possible:
+        return f"Nothing stands out among {tiles:,} tiles."
+    found = [f"{count:,} {word}" for count, word in ((strong, "strong"), (possible, "possible")) if count]
+    noun = "match" if strong + possible == 1 else "matches"
+    where = f" in {places:,} places" if places > 1 else " in one place"
+    return f"{' and '.join(found)} {noun}{where} among {tiles:,} tiles."
+
+
+def describe_query(query: Query) -> str:
+    """A query in one line, as exports and layers carry it."""
+    marks = [f"{len(ids)} {word}" for ids, word in ((query.like, "like"), (query.unlike, "unlike")) if ids]
+    text = queries.tidy(query.text)
+    text += f" without {queries.tidy(query.without)}" if query.without.strip() else ""
+    return text + (f" [{', '.join(marks)}]" if marks else "")
+
+
+def _score_all(indexes: list[Index], encoder: Encoder, query: Query, zone: Zone | None) -> list[_Scored]:
+    model = calibration(encoder)
+    backgrounds = [background(index.vectors) for index in indexes]
+    words = [text for text in (query.text, query.without) if text.strip()]
+    vectors = queries.phrases(encoder, words) if words else np.zeros((0, encoder.dim), dtype=np.float32)
+    negative = vectors[-1] if query.without.strip() else None
+    positive = vectors[0] if query.text.strip() else None
+    marked = bool(query.like or query.unlike)
+    if marked or positive is None:
+        like, unlike = (_marked(indexes, marks) for marks in (query.like, query.unlike))
+        positive = queries.with_examples(positive, like, unlike, np.concatenate(backgrounds))
+    scored = []
+    for index, tiles in zip(indexes, backgrounds, strict=True):
+        line = lines(model, positive[None], tiles, text=not marked)[0]
+        logits = line.logits(all_scores(index, positive, line.raw(100 / HISTOGRAM_BINS)))
+        if negative is not None:
+            logits = without(logits, _negative(index, model, negative, tiles))
+        scored.append(_Scored(index, logits, percent(logits), _inside(index, zone)))
+    return scored
+
+
+def _inside(index: Index, zone: Zone | None) -> Mask:
+    return np.ones(len(index.ids), dtype=bool) if zone is None else zone.covers(index)
+
+
+def _negative(index: Index, model: Calibration, vector: F32, tiles: F32) -> F32:
+    line = lines(model, vector[None], tiles)[0]
+    return line.logits(all_scores(index, vector, line.raw(100 / HISTOGRAM_BINS)))
+
+
+def without(wanted: F32, unwanted: F32) -> F32:
+    """(n,) and (n,) logits -> logits of "the one and not the other", taken as independent."""
+    return np.asarray(wanted - np.logaddexp(np.logaddexp(0, unwanted), wanted + unwanted), dtype=np.float32)
+
+
+def _marked(indexes: list[Index], marks: tuple[tuple[str, int], ...]) -> F32:
+    """Vectors (k, dim) of the marked tiles."""
+    known = {_key(index.folder): index for index in indexes}
+    rows = []
+    for folder, tile in marks:
+        index = known.get(_key(folder))
+        if index is None:
+            raise QueryError(
+                f"A marked tile belongs to {folder}, which is not searched.", "Search that index too."
+            )
+        rows.append(np.asarray(index.vectors[index.position(tile)], dtype=np.float32))
+    return np.stack(rows) if rows else np.zeros((0, indexes[0].meta.dim), dtype=np.float32)
+
+
+def _key(folder: str | Path) -> str:
+    return str(Path(folder).resolve())
+
+
+def _regions(scored: list[_Scored], min_score: float) -> tuple[list[Region], list[I32]]:
+    """Regions of all indexes numbered together, best first, and each tile's region number, index by index."""
+    floor = max(POSSIBLE, min_score)
+    merged = [merge(item.index, item.scores, item.inside & (item.scores >= POSSIBLE)) for item in scored]
+    every = [(region.score, i, region) for i, (found, _) in enumerate(merged) for region in found]
+    every.sort(key=lambda entry: -entry[0])
+    numbers = [np.zeros(len(found) + 1, dtype=np.int32) for found, _ in merged]
+    regions = []
+    for number, (score, i, region) in enumerate(every, start=1):
+        if score >= floor:
+            numbers[i][region.region] = number
+            regions.append(replace(region, region=number))
+    return regions, [table[labels] for table, (_, labels) in zip(numbers, merged, strict=True)]
+
+
+def _ranked(scored: list[_Scored], labels: list[I32], top: int, min_score: float) -> list[Match]:
+    """The best `top` tiles of all indexes; equal ones in the order of indexes and ids."""
+    picked = [_best(item, top, min_score) for item in scored]
+    order = [(-float(scored[i].logits[row]), i, int(row)) for i, rows in enumerate(picked) for row in rows]
+    order.sort()
+    return [
+        _match(scored[i], row, rank, int(labels[i][row]))
+        for rank, (_, i, row) in enumerate(order[:top], start=1)
+    ]
+
+
+def _best(item: _Scored, top: int, min_score: float) -> list[int]:
+    """Rows of the best tiles of one index, best first; none shares SHARE of its area with a better one."""
+    logits = np.where(item.inside & (item.scores >= min_score), item.logits, -np.inf)
+    reach_y, reach_x = _reach(item.index)
+    pool = min(len(logits), top * (2 * reach_y + 1) * (2 * reach_x + 1))
+    rows = np.argpartition(-logits, pool - 1)[:pool] if pool < len(logits) else np.arange(len(logits))
+    rows = rows[np.lexsort((rows, -logits[rows]))]
+    rows = rows[np.isfinite(logits[rows])]
+    if not reach_y + reach_x:
+        return [int(row) for row in rows[:top]]
+    return _thinned(item.index, rows, top)
+
+
+def _thinned(index: Index, rows: I64, top: int) -> list[int]:
+    """Greedy: walk down the ranking, keep a tile unless a kept one shares SHARE of its area."""
+    kept: list[int] = []
+    taken = np.zeros((0, 4), dtype=np.int64)
+    for row in rows:
+        window = np.asarray(index.windows[row], dtype=np.int64)
+        if len(taken) and _shares(window, taken).max() >= SHARE:
+            continue
+        kept.append(int(row))
+        taken = np.concatenate([taken, window[None]])
+        if len(kept) == top:
+            break
+    return kept
+
+
+def _shares(window: I64, others: I64) -> npt.NDArray[np.float64]:
+    """(4,) x, y, w, h and (k, 4) -> (k,) shared area over the smaller tile's."""
+    start = np.maximum(window[:2], others[:, :2])
+    end = np.minimum(window[:2] + window[2:], others[:, :2] + others[:, 2:])
+    shared = (end - start).clip(0).prod(axis=1)
+    return np.asarray(shared / np.minimum(window[2:].prod(), others[:, 2:].prod(axis=1)))
+
+
+def _reach(index: Index) -> tuple[int, int]:
+    """How many lattice rows and columns away a tile can still share SHARE of its area."""
+    lattice = index.meta.lattice
+    y, x = lattice.tile_h * (1 - SHARE) // lattice.step_y, lattice.tile_w * (1 - SHARE) // lattice.step_x
+    return int(y), int(x)
+
+
+def _match(item: _Scored, row: int, rank: int, region: int) -> Match:
+    index = item.index
+    tile, window = int(index.ids[row]), Window(*(int(v) for v in index.windows[row]))
+    corners = index.corners(np.array([row]))[0]
+    lattice_row, lattice_col = divmod(tile, index.cols)
+    return Match(
+        index=str(index.folder),
+        id=tile,
+        row=lattice_row,
+        col=lattice_col,
+        score=round(float(item.scores[row]), 2),
+        rank=rank,
+        region=region,
+        window=window,
+        corners=tuple((float(x), float(y)) for x, y in corners),
+    )
