@@ -1,0 +1,114 @@
+"""Indexes rasters one after another and asks beforehand what that will cost."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from qgis.PyQt.QtCore import QObject, pyqtSignal
+
+from .engine_client import EngineClient, EngineError
+from .raster_list import Raster
+
+Options = dict[str, Any]
+
+
+def arguments(raster: Raster, options: Options) -> dict[str, Any]:
+    """Arguments of `plan` and `index` for a raster."""
+    bands = {"bands": raster.bands} if raster.bands else {}
+    return {"source": raster.source, **options, **bands}
+
+
+class IndexQueue(QObject):
+    """At most one raster is indexed at a time, the rest waits."""
+
+    progress = pyqtSignal(str, dict)
+    """Name of the raster and the engine's progress, empty at the start."""
+    indexed = pyqtSignal(str, dict)
+    """Name of the raster and the engine's result."""
+    failed = pyqtSignal(object)
+    """An EngineError; the queue goes on with the next raster."""
+    ended = pyqtSignal()
+
+    def __init__(self, engine: EngineClient, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.engine = engine
+        self._waiting: list[tuple[Raster, Options]] = []
+        self._current: Raster | None = None
+        self._request = 0
+        self._plans = 0  # number of the estimate under way; answers to older ones are dropped
+
+    def running(self) -> bool:
+        """Whether a raster is being indexed."""
+        return self._current is not None
+
+    def add(self, rasters: list[Raster], options: Options) -> None:
+        """Index these rasters after those that wait already."""
+        queued = {raster.source for raster, _ in self._waiting} | {
+            self._current.source if self._current else ""
+        }
+        self._waiting += [(raster, options) for raster in rasters if raster.source not in queued]
+        if not self.running():
+            self._next()
+
+    def cancel(self) -> None:
+        """Stop the raster at work (what is done is kept) and forget the waiting ones."""
+        self._waiting = []
+        if self._request:
+            self.engine.cancel(self._request)
+
+    def drop(self, layer_ids: set[str]) -> None:
+        """Forget rasters whose layers are gone."""
+        self._waiting = [
+            (raster, options) for raster, options in self._waiting if raster.layer_id not in layer_ids
+        ]
+        if self._current is not None and self._current.layer_id in layer_ids:
+            self.engine.cancel(self._request)
+
+    def forget(self) -> None:
+        """The engine is gone: nothing runs and nothing waits any more."""
+        self._waiting, self._request = [], 0
+        if self.running():
+            self._current = None
+            self.ended.emit()
+
+    def plan(
+        self, rasters: list[Raster], options: Options, show: Callable[[list[dict[str, Any]]], None]
+    ) -> None:
+        """Ask what indexing would cost; `show` gets a plan for each raster that can be planned."""
+        self._plans += 1
+        turn, left, plans = self._plans, [len(rasters)], []
+
+        def take(plan: dict[str, Any] | None) -> None:
+            left[0] -= 1
+            if plan is not None:
+                plans.append(plan)
+            if left[0] == 0 and turn == self._plans:
+                show(plans)
+
+        for raster in rasters:
+            self.engine.request("plan", arguments(raster, options), take, lambda error: take(None))
+
+    def _next(self) -> None:
+        self._request = 0
+        if not self._waiting:
+            self._current = None
+            self.ended.emit()
+            return
+        raster, options = self._waiting.pop(0)
+        self._current = raster
+        self.progress.emit(raster.name, {})
+        self._request = self.engine.request(
+            "index",
+            arguments(raster, options),
+            self._done,
+            self._failed,
+            lambda progress: self.progress.emit(raster.name, progress),
+        )
+
+    def _done(self, result: dict[str, Any]) -> None:
+        self.indexed.emit(self._current.name, result)
+        self._next()
+
+    def _failed(self, error: EngineError) -> None:
+        self.failed.emit(error)
+        self._next()
