@@ -10,7 +10,7 @@ from shapely.geometry.base import BaseGeometry
 
 from tests.demo import things
 from tests.demo.paint import Canvas, Frame
-from tests.demo.themes import STREETS, area, scatter
+from tests.demo.themes import STREETS, area, river_bed, scatter
 from tests.demo.things import ASPHALT, CONCRETE, GRASS, Rng
 
 
@@ -63,19 +63,13 @@ def sports_ground(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:
     grounds = [(Frame(1500, 1235, 20), 1.0), (Frame(1660, 1140, 20), 0.56), (Frame(1640, 1345, 20), 0.56)]
     for frame, scale in grounds:
         stadium(canvas, frame, scale)
+    tracks = shapely.union_all([area(f, -90 * s, -48 * s, 90 * s, 48 * s) for f, s in grounds])
     stand = Frame(*grounds[0][0].at(0, -58), 20)
     things.shed(canvas, stand, 90, 14, (0.78, 0.78, 0.78), 8)
-    for at in scatter(
-        rng,
-        shapely.Point(1570, 1235)
-        .buffer(170)
-        .difference(shapely.union_all([area(f, -95 * s, -54 * s, 95 * s, 52 * s) for f, s in grounds])),
-        24,
-    ):
+    park = shapely.Point(1570, 1235).buffer(170) - tracks.buffer(8) - area(stand, -48, -10, 48, 10)
+    for at in scatter(rng, park, 24):
         things.tree(canvas, rng, at, rng.uniform(2, 4))
-    return {
-        "sports ground": shapely.union_all([area(f, -90 * s, -48 * s, 90 * s, 48 * s) for f, s in grounds])
-    }
+    return {"sports ground": tracks}
 
 
 def stadium(canvas: Canvas, frame: Frame, scale: float) -> None:
@@ -239,24 +233,21 @@ def runway(canvas: Canvas, frame: Frame, length: float) -> None:
 def bridges(canvas: Canvas, _rng: Rng) -> dict[str, BaseGeometry]:
     """Two road bridges over the river, with parapets, piers and their shadow on the water."""
     spans = []
-    for u, width in ((0, 17), (680, 15)):
-        ends = STREETS.at(u, -82), STREETS.at(u, 95)
-        deck = Frame(*ends[0], degrees(atan2(ends[1][1] - ends[0][1], ends[1][0] - ends[0][0])))
-        length = float(np.hypot(ends[1][0] - ends[0][0], ends[1][1] - ends[0][1]))
-        for t in np.arange(0.15, 0.9, 0.17):
-            canvas.paint(
-                canvas.line([deck.at(t * length, -width * 0.62), deck.at(t * length, width * 0.62)], 3.5),
-                CONCRETE,
-            )
+    for u, width in ((0, 14), (680, 12)):
+        crossing = shapely.LineString([STREETS.at(u, -300), STREETS.at(u, 300)]).intersection(
+            river_bed().buffer(6)
+        )
+        (x0, y0), (x1, y1) = crossing.coords
+        deck, length = Frame(x0, y0, degrees(atan2(y1 - y0, x1 - x0))), crossing.length
+        for along in np.arange(0.15, 0.9, 0.17) * length:
+            pier_ends = [deck.at(along, -0.62 * width), deck.at(along, 0.62 * width)]
+            canvas.paint(canvas.line(pier_ends, 3.5), CONCRETE)
         canvas.shadow(deck.box(0, -width / 2, length, width / 2), 9.0)
         canvas.paint(
             canvas.polygon(deck.box(-8, -width / 2, length + 8, width / 2)), (0.74, 0.73, 0.70), 0.02
         )
-        canvas.paint(
-            canvas.polygon(deck.box(-8, 1.2 - width / 2, length + 8, width / 2 - 1.2)),
-            (0.42, 0.42, 0.42),
-            0.02,
-        )
+        lanes = deck.box(-8, 1.2 - width / 2, length + 8, width / 2 - 1.2)
+        canvas.paint(canvas.polygon(lanes), (0.45, 0.45, 0.45), 0.02)
         things.dashed(canvas, deck.at(0, 0), deck.at(length, 0), 0.4)
-        spans.append(area(deck, 10, -45, length - 10, 45))
+        spans.append(area(deck, 0, -45, length, 45))
     return {"bridge": shapely.union_all(spans)}

@@ -12,9 +12,9 @@ from tests.demo import things
 from tests.demo.paint import Canvas, Frame, Point
 from tests.demo.things import GRASS, Rng
 
-STREETS = Frame(1000, 560, -2.86)
-"""The town's grid; its v axis is the main road, its origin the bridge."""
-RIVER = [(2110, 500), (1850, 560), (1600, 510), (1300, 590), (1000, 560), (720, 610), (480, 570), (200, 600)]
+STREETS = Frame(952, 560, -2.86)
+"""The town's grid; its v axis is the main road, its origin south of the bridge."""
+RIVER = [(2110, 500), (1850, 530), (1600, 505), (1300, 530), (1000, 505), (720, 550), (480, 530), (200, 570)]
 SEA = [(-50, -50), (230, -50), (290, 150), (250, 330), (290, 480), (250, 600), (300, 700), (330, 730)]
 SEA += [(330, 1235), (270, 1300), (300, 1500), (240, 1750), (290, 2100), (-50, 2100)]
 WATER = (0.16, 0.24, 0.27)
@@ -37,6 +37,10 @@ def smooth(points: list[Point], times: int = 4) -> list[Point]:
         cut = [track[:-1] * (1 - t) + track[1:] * t for t in (0.25, 0.75)]
         points = [tuple(track[0]), *map(tuple, np.stack(cut, 1).reshape(-1, 2)), tuple(track[-1])]
     return points
+
+
+def river_bed() -> BaseGeometry:
+    return shapely.LineString(smooth(RIVER)).buffer(46)
 
 
 def area(frame: Frame, u0: float, v0: float, u1: float, v1: float) -> BaseGeometry:
@@ -65,7 +69,7 @@ def ground(canvas: Canvas, rng: Rng) -> None:
 def water(canvas: Canvas, rng: Rng) -> None:
     """The sea with its beach, and the river with trees along its banks."""
     sea = shapely.Polygon(smooth(SEA))
-    river = shapely.LineString(smooth(RIVER)).buffer(46)
+    river = river_bed()
     wet = sea.union(river)
     canvas.paint(canvas.area(sea.buffer(22)), (0.66, 0.60, 0.47), 0.04, 0.05)
     canvas.paint(canvas.area(river.buffer(7)), SOIL, 0.06, 0.1)
@@ -81,7 +85,7 @@ def water(canvas: Canvas, rng: Rng) -> None:
 
 def farmland(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:
     """Two stretches of narrow plots, each crop with its furrows, tracks between them."""
-    stretches = [(Frame(345, 15, 4), 560, 405), (Frame(1745, 775, -5), 310, 640)]
+    stretches = [(Frame(345, 15, 4), 560, 360), (Frame(1745, 775, -5), 310, 640)]
     for frame, width, height in stretches:
         canvas.paint(canvas.polygon(frame.box(-3, -3, width + 3, height + 3)), (0.50, 0.46, 0.36), 0.05, 0.06)
         for v in np.arange(0, height - 20, 78.0):
@@ -115,10 +119,10 @@ def forest(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:
         (1300, -40),
         (2090, -40),
         (2090, 400),
-        (1800, 410),
-        (1620, 370),
-        (1400, 420),
-        (1150, 430),
+        (1800, 390),
+        (1620, 330),
+        (1400, 390),
+        (1150, 400),
         (1080, 250),
     ]
     wood = shapely.Polygon(smooth([*edge, edge[0]]))
@@ -132,10 +136,10 @@ def roads(canvas: Canvas) -> None:
     """The main road through the town to the airport, and what joins it."""
     at = STREETS.at
     for u0, v0, u1, v1, width in (
-        (-640, -100, 690, -100, 9),
-        (-640, 118, 1060, 118, 9),
+        (-600, -145, 690, -145, 9),
+        (-600, 118, 1060, 118, 9),
         (-265, 852, 1060, 852, 9),
-        (680, -100, 680, 118, 11),
+        (680, -145, 680, 118, 11),
         (345, 118, 345, 852, 9),
     ):
         things.road(canvas, [at(u0, v0), at(u1, v1)], width)
@@ -145,7 +149,7 @@ def roads(canvas: Canvas) -> None:
 
 def town(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:
     """Streets with a house on every plot, hedges, trees and a few pools."""
-    blocks = [(-590, 165, -15, 690), (25, 165, 330, 800)]
+    blocks = [(-555, 165, -15, 690), (25, 165, 330, 800)]
     for u0, v0, u1, v1 in blocks:
         rows = np.arange(v0, v1, 66.0)
         for v in rows:
