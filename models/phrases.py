@@ -1,0 +1,70 @@
+"""Texts of our own: what people call the scenes that data sets label, and made-up place descriptions. Source: phrases.toml."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """`labels`: label -> what people call it; `alike`: label -> labels that share such a name, itself among them."""
+
+    templates: tuple[str, ...]
+    labels: dict[str, tuple[str, ...]]
+    alike: dict[str, frozenset[str]]
+    nouns: tuple[str, ...]
+    attributes: tuple[str, ...]
+    relations: tuple[str, ...]
+
+
+@cache
+def phrases() -> Phrases:
+    """The texts in phrases.toml."""
+    table: dict[str, Any] = tomllib.loads(resources.files(__package__).joinpath("phrases.toml").read_text("utf-8"))
+    labels = {label: tuple(names) for label, names in table["labels"].items()}
+    alike = {a: frozenset(b for b in labels if set(labels[a]) & set(labels[b])) for a in labels}
+    words = table["words"]
+    relations = tuple(words["relations"].replace("\n", " ").split("|"))
+    nouns, attributes = tuple(words["nouns"].split()), tuple(words["attributes"].split())
+    return Phrases(tuple(table["templates"]), labels, alike, nouns, attributes, relations)
+
+
+def label_text(label: str, rng: np.random.Generator) -> str | None:
+    """One of the names of a label, in one of the templates; None when the label is not ours."""
+    names = phrases().labels.get(label)
+    if not names:
+        return None
+    return _one(phrases().templates, rng).format(_one(names, rng))
+
+
+def made_up(count: int, rng: np.random.Generator) -> list[str]:
+    """Short place descriptions like `two white boats beside a pier`, for distillation."""
+    source = phrases()
+    texts = []
+    for _ in range(count):
+        first, second = (plural(_one(source.nouns, rng), rng) for _ in range(2))
+        text = f"{_one(source.attributes, rng)} {first}" if rng.random() < 0.6 else first
+        if rng.random() < 0.5:
+            text = f"{text} {_one(source.relations, rng)} {second}"
+        texts.append(_one(source.templates, rng).format(text))
+    return texts
+
+
+def plural(noun: str, rng: np.random.Generator) -> str:
+    """The noun itself, or with equal chance its regular plural."""
+    if rng.random() < 0.5 or noun.endswith("s"):
+        return noun
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + ("es" if noun.endswith(("ch", "sh", "x")) else "s")
+
+
+def _one(choices: Sequence[str], rng: np.random.Generator) -> str:
+    return choices[int(rng.integers(len(choices)))]
