@@ -11,7 +11,7 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from . import arguments
-from .errors import Cancelled, SearchError
+from .errors import Cancelled
 
 STOPPED = 130
 """The exit code of whatever Ctrl-C ended."""
@@ -48,12 +48,8 @@ def run(args: Namespace) -> dict[str, Any]:
         from . import doctor  # noqa: PLC0415
 
         return doctor.examine()
-    try:
-        from . import commands, server, session, terminal  # noqa: PLC0415
-    except ImportError as error:
-        raise SearchError(
-            f"A package is missing or broken: {error}", "Run `rs-text-search doctor`."
-        ) from error
+    from . import commands, server, session, terminal  # noqa: PLC0415
+
     if args.command == "serve":
         server.main()
     with session.Session() as opened:

@@ -76,6 +76,9 @@ def explain(error: BaseException) -> Failure:
         return Failure(type(error).__name__, error.message, error.hint)
     if isinstance(error, MemoryError):
         return Failure("MemoryError", "The memory ran out.", "Close other programs and try again.")
+    if isinstance(error, ImportError):
+        hint = "Run `rs-text-search doctor`; to train a model, install the extra packages of `[train]`."
+        return Failure("ImportError", f"A package is missing or broken: {error}", hint)
     details = "".join(traceback.format_exception(error))
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
