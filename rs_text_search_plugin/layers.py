@@ -10,12 +10,9 @@ from typing import Any
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
-    QgsCoordinateTransform,
-    QgsCsException,
     QgsFeature,
     QgsGeometry,
     QgsLayerTreeGroup,
-    QgsPointXY,
     QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
@@ -24,6 +21,7 @@ from qgis.core import (
 from qgis.gui import QgsMapCanvas, QgsRubberBand
 from qgis.PyQt.QtGui import QColor
 
+from .footprints import crs_from, tile_geometry
 from .styles import style_heat, style_matches
 
 GROUP = "Text search"
@@ -40,31 +38,7 @@ FIELDS = "&".join(
         "model:string",
     )
 )
-EDGE_POINTS = 8  # extra points an edge gets before it is bent into another CRS
 ROOM = 4  # a tile that is flown to takes a quarter of the map's width
-
-
-def crs_from(text: str | None) -> QgsCoordinateReferenceSystem:
-    """CRS of a WKT2 or an authority code; an invalid one for None."""
-    crs = QgsCoordinateReferenceSystem()
-    if text and not crs.createFromString(text):
-        crs.createFromWkt(text)
-    return crs
-
-
-def tile_geometry(
-    corners: list[list[float]], source: QgsCoordinateReferenceSystem, target: QgsCoordinateReferenceSystem
-) -> QgsGeometry | None:
-    """Footprint of 4 corners as a polygon in `target`, edges densified; None out of its reach."""
-    polygon = QgsGeometry.fromPolygonXY([[QgsPointXY(x, y) for x, y in [*corners, corners[0]]]])
-    if source == target or not source.isValid() or not target.isValid():
-        return polygon
-    polygon = polygon.densifyByCount(EDGE_POINTS)
-    try:
-        polygon.transform(QgsCoordinateTransform(source, target, QgsProject.instance()))
-    except QgsCsException:
-        return None
-    return polygon
 
 
 class ResultLayers:

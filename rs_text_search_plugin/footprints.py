@@ -1,0 +1,47 @@
+"""A tile's footprint as a QGIS geometry, and back. No GUI: Processing uses it too."""
+
+from __future__ import annotations
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsGeometry,
+    QgsPointXY,
+    QgsProject,
+)
+
+EDGE_POINTS = 8
+"""Extra points an edge gets before it is bent into another CRS."""
+
+
+def crs_from(text: str | None) -> QgsCoordinateReferenceSystem:
+    """CRS of a WKT2 or an authority code; an invalid one for None."""
+    crs = QgsCoordinateReferenceSystem()
+    if text and not crs.createFromString(text):
+        crs.createFromWkt(text)
+    return crs
+
+
+def tile_geometry(
+    corners: list[list[float]], source: QgsCoordinateReferenceSystem, target: QgsCoordinateReferenceSystem
+) -> QgsGeometry | None:
+    """Footprint of 4 corners as a polygon in `target`, edges densified; None out of its reach."""
+    polygon = QgsGeometry.fromPolygonXY([[QgsPointXY(x, y) for x, y in [*corners, corners[0]]]])
+    if source == target or not source.isValid() or not target.isValid():
+        return polygon
+    polygon = polygon.densifyByCount(EDGE_POINTS)
+    try:
+        polygon.transform(QgsCoordinateTransform(source, target, QgsProject.instance()))
+    except QgsCsException:
+        return None
+    return polygon
+
+
+def corners_of(geometry: QgsGeometry, way: QgsCoordinateTransform) -> list[list[float]]:
+    """The 4 corners `tile_geometry` was made of: its edges are densified alike, so a quarter has one."""
+    polygon = QgsGeometry(geometry)
+    polygon.convertToSingleType()
+    ring = polygon.asPolygon()[0][:-1]
+    corners = [way.transform(point) if way.isValid() else point for point in ring[:: max(1, len(ring) // 4)]]
+    return [[point.x(), point.y()] for point in corners[:4]]

@@ -1,0 +1,56 @@
+"""Describe what stands at a place."""
+
+from __future__ import annotations
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingParameterPoint,
+)
+
+from rs_text_search_plugin.engine_client import Json
+
+from .algorithm import EngineAlgorithm, index_parameters, indexes_of
+
+POINT = "POINT"
+SENTENCE = "SENTENCE"
+TAGS = "TAGS"
+TILE_ID = "TILE_ID"
+
+
+class DescribeAlgorithm(EngineAlgorithm):
+    """Reads out the tile at a point."""
+
+    NAME = "describe"
+    TITLE = "Describe a place"
+    ICON = "describe"
+    HELP = (
+        "Says in a sentence and in ranked tags what the tile at a point shows: land cover, use, objects.\n\n"
+        "The raster must have been indexed with “Index raster for text search”. Where several tiles cover "
+        "the point, the one whose centre is nearest is described. It says when it is not sure."
+    )
+
+    def initAlgorithm(self, configuration: Json | None = None) -> None:  # noqa: N802 - QGIS's name
+        """Declare parameters and outputs."""
+        for parameter in (*index_parameters(), QgsProcessingParameterPoint(POINT, "Place")):
+            self.addParameter(parameter)
+        self.addOutput(QgsProcessingOutputString(SENTENCE, "Sentence"))
+        self.addOutput(QgsProcessingOutputString(TAGS, "Tags"))
+        self.addOutput(QgsProcessingOutputNumber(TILE_ID, "Tile"))
+
+    def processAlgorithm(  # noqa: N802 - QGIS's name
+        self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> Json:
+        """Describe, and log the tags."""
+        point = self.parameterAsPoint(parameters, POINT, context)
+        crs = self.parameterAsPointCrs(parameters, POINT, context)
+        where = {"crs": crs.toWkt(crs.WktVariant.WKT2_2018)} if crs.isValid() else {}
+        request = {"indexes": indexes_of(self, parameters, context), "x": point.x(), "y": point.y(), **where}
+        found = self.ask("describe", request, feedback)
+        feedback.pushInfo(found["sentence"])
+        tags = [f"{tag['name']} ({tag['score']:.0f})" for tag in found["tags"]]
+        for tag in tags:
+            feedback.pushInfo(f"  {tag}")
+        return {SENTENCE: found["sentence"], TAGS: ", ".join(tags), TILE_ID: found["id"]}

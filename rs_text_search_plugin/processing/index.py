@@ -1,0 +1,104 @@
+"""Index a raster for text search."""
+
+from __future__ import annotations
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterBand,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterFolderDestination,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+)
+
+from rs_text_search_plugin.engine_client import Json
+
+from .algorithm import EngineAlgorithm, advanced, area_of, source_of
+
+INPUT = "INPUT"
+TILE_SIZE = "TILE_SIZE"
+UNIT = "UNIT"
+OVERLAP = "OVERLAP"
+EXTENT = "EXTENT"
+BANDS = "BANDS"
+MODEL = "MODEL"
+DEVICE = "DEVICE"
+RESTART = "RESTART"
+OUTPUT = "OUTPUT"
+TILES = "TILES"
+PIXELS, METRES = 0, 1
+
+
+class IndexAlgorithm(EngineAlgorithm):
+    """Embeds every tile of a raster; what is done already is kept."""
+
+    NAME = "index"
+    TITLE = "Index raster for text search"
+    ICON = "index"
+    HELP = (
+        "Cuts a raster into tiles and stores what a model sees in each, so that words can find it.\n\n"
+        "The index is a folder beside the raster, named like it with .rsidx at the end, or in the user's "
+        "cache where the raster's folder cannot be written. Run it again after an interruption and it goes "
+        "on where it stopped.\n\n"
+        "Tile size: 0 takes the size the model sees. Smaller tiles find smaller things and take longer. "
+        "Overlap: how much neighbouring tiles share, 0 to 0.9; it finds what lies on a border. "
+        "Bands: those shown as red, green and blue, in this order; one band is shown grey."
+    )
+
+    def initAlgorithm(self, configuration: Json | None = None) -> None:  # noqa: N802 - QGIS's name
+        """Declare parameters and outputs."""
+        real = QgsProcessingParameterNumber.Type.Double
+        bands = QgsProcessingParameterBand(BANDS, "Bands", None, INPUT, optional=True, allowMultiple=True)
+        output = QgsProcessingParameterFolderDestination(
+            OUTPUT, "Index folder (beside the raster when not set)", optional=True, createByDefault=False
+        )
+        for parameter in (
+            QgsProcessingParameterRasterLayer(INPUT, "Raster"),
+            QgsProcessingParameterNumber(TILE_SIZE, "Tile size (0: automatic)", real, 0, minValue=0),
+            QgsProcessingParameterEnum(UNIT, "Tile size is in", ["pixels", "metres"], defaultValue=PIXELS),
+            QgsProcessingParameterNumber(OVERLAP, "Overlap", real, 0, minValue=0, maxValue=0.9),
+            QgsProcessingParameterExtent(EXTENT, "Only in this area", optional=True),
+            bands,
+            advanced(QgsProcessingParameterString(MODEL, "Model", "compact")),
+            advanced(QgsProcessingParameterString(DEVICE, "Device (auto, cpu, cuda:0, ...)", "auto")),
+            advanced(QgsProcessingParameterBoolean(RESTART, "Begin anew", False)),
+            output,
+        ):
+            self.addParameter(parameter)
+        self.addOutput(QgsProcessingOutputNumber(TILES, "Tiles indexed"))
+
+    def processAlgorithm(  # noqa: N802 - QGIS's name
+        self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> Json:
+        """Index, and say what was left out."""
+        report = self.ask("index", self._request(parameters, context), feedback)
+        feedback.pushInfo(
+            f"{report['tiles']:,} tiles in {report['seconds']:.0f} s ({report['tiles_per_s']:.0f} a second) "
+            f"on {report['device']}; {report['empty']:,} without picture."
+        )
+        for gap in report["unreadable"]:
+            feedback.pushWarning(f"Not readable: {gap['window']} ({gap['reason']})")
+        return {OUTPUT: report["index"], TILES: report["tiles"]}
+
+    def _request(self, parameters: Json, context: QgsProcessingContext) -> Json:
+        request = {
+            "source": source_of(self.parameterAsRasterLayer(parameters, INPUT, context)),
+            "overlap": self.parameterAsDouble(parameters, OVERLAP, context),
+            "model": self.parameterAsString(parameters, MODEL, context),
+            "device": self.parameterAsString(parameters, DEVICE, context),
+            "mode": "restart" if self.parameterAsBool(parameters, RESTART, context) else "auto",
+            **area_of(self, parameters, EXTENT, context),
+        }
+        size = self.parameterAsDouble(parameters, TILE_SIZE, context)
+        if size and self.parameterAsEnum(parameters, UNIT, context) == METRES:
+            request["tile_m"] = size
+        elif size:
+            request["tile_px"] = round(size)
+        bands = self.parameterAsInts(parameters, BANDS, context)
+        out = self.parameterAsString(parameters, OUTPUT, context)
+        return {**request, **({"bands": bands} if bands else {}), **({"out": out} if out else {})}

@@ -1,0 +1,161 @@
+"""Search indexed rasters with words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qgis.core import (
+    QgsFeature,
+    QgsFeatureSink,
+    QgsField,
+    QgsFields,
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingLayerPostProcessorInterface,
+    QgsProcessingOutputNumber,
+    QgsProcessingOutputString,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterFeatureSink,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterString,
+    QgsVectorLayer,
+    QgsWkbTypes,
+)
+from qgis.PyQt.QtCore import QVariant
+
+from rs_text_search_plugin.engine_client import Json
+from rs_text_search_plugin.footprints import crs_from, tile_geometry
+from rs_text_search_plugin.styles import style_matches
+
+from .algorithm import EngineAlgorithm, area_of, index_parameters, indexes_of
+
+TEXT = "TEXT"
+WITHOUT = "WITHOUT"
+TOP = "TOP"
+MIN_SCORE = "MIN_SCORE"
+EXTENT = "EXTENT"
+HEAT = "HEAT"
+OUTPUT = "OUTPUT"
+VERDICT = "VERDICT"
+STRONG = "STRONG"
+POSSIBLE = "POSSIBLE"
+FIELDS = (
+    ("rank", QVariant.Int),
+    ("score", QVariant.Double),
+    ("query", QVariant.String),
+    ("model", QVariant.String),
+    ("raster", QVariant.String),
+    ("tile_id", QVariant.LongLong),
+    ("region", QVariant.Int),
+    ("index", QVariant.String),
+)
+"""As in the exports, and the index's folder, by which `export` finds the tiles again."""
+
+
+class MatchStyle(QgsProcessingLayerPostProcessorInterface):
+    """Colours the layer of matches once it is loaded; QGIS holds no reference, so one instance lives on."""
+
+    instance: MatchStyle
+
+    def postProcessLayer(  # noqa: N802 - QGIS's name
+        self, layer: QgsVectorLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> None:
+        """Style the layer."""
+        style_matches(layer)
+
+
+MatchStyle.instance = MatchStyle()
+
+
+class SearchAlgorithm(EngineAlgorithm):
+    """Ranks the tiles of indexes by how well they fit a text."""
+
+    NAME = "search"
+    TITLE = "Search rasters with words"
+    ICON = "search"
+    HELP = (
+        "Finds the places of indexed rasters that show what the text says, best first.\n\n"
+        "Choose rasters that were indexed with “Index raster for text search”, or an index folder. "
+        "Write a few English words, such as: storage tanks near the sea.\n\n"
+        "The score is 0 to 100 and means the same on every raster: from 80 a place is strong, from 50 "
+        "possible, below 50 nothing is claimed. “Nothing stands out” is an answer.\n\n"
+        "Without: what must not be there. Heat: the score of every tile as a raster, for one index."
+    )
+
+    def initAlgorithm(self, configuration: Json | None = None) -> None:  # noqa: N802 - QGIS's name
+        """Declare parameters and outputs."""
+        real, whole = QgsProcessingParameterNumber.Type.Double, QgsProcessingParameterNumber.Type.Integer
+        for parameter in (
+            *index_parameters(),
+            QgsProcessingParameterString(TEXT, "What to search for"),
+            QgsProcessingParameterString(WITHOUT, "Without", optional=True),
+            QgsProcessingParameterNumber(TOP, "At most this many matches", whole, 200, minValue=1),
+            QgsProcessingParameterNumber(MIN_SCORE, "Lowest score", real, 0, minValue=0, maxValue=100),
+            QgsProcessingParameterExtent(EXTENT, "Only in this area", optional=True),
+            QgsProcessingParameterFeatureSink(OUTPUT, "Matches", QgsProcessing.SourceType.TypeVectorPolygon),
+            QgsProcessingParameterRasterDestination(HEAT, "Heat", optional=True, createByDefault=False),
+        ):
+            self.addParameter(parameter)
+        self.addOutput(QgsProcessingOutputString(VERDICT, "Verdict"))
+        self.addOutput(QgsProcessingOutputNumber(STRONG, "Strong places"))
+        self.addOutput(QgsProcessingOutputNumber(POSSIBLE, "Possible places"))
+
+    def processAlgorithm(  # noqa: N802 - QGIS's name
+        self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> Json:
+        """Search, write the matches, say what stands out."""
+        heat = self.parameterAsOutputLayer(parameters, HEAT, context)
+        request = {
+            "indexes": indexes_of(self, parameters, context),
+            "text": self.parameterAsString(parameters, TEXT, context),
+            "without": self.parameterAsString(parameters, WITHOUT, context),
+            "top": self.parameterAsInt(parameters, TOP, context),
+            "min_score": self.parameterAsDouble(parameters, MIN_SCORE, context),
+            **area_of(self, parameters, EXTENT, context),
+            **({"heat": heat} if heat else {}),
+        }
+        result = self.ask("search", request, feedback)
+        feedback.pushInfo(result["verdict"])
+        destination = self._write(result, parameters, context, feedback)
+        counts = {STRONG: result["strong"], POSSIBLE: result["possible"], VERDICT: result["verdict"]}
+        return {OUTPUT: destination, **counts, **({HEAT: heat} if heat else {})}
+
+    def _write(
+        self, result: Json, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> str:
+        """Footprints in the first raster's CRS."""
+        fields = QgsFields()
+        for name, kind in FIELDS:
+            fields.append(QgsField(name, kind))
+        crs = crs_from(result["sources"][0]["crs"])
+        sink, destination = self.parameterAsSink(
+            parameters, OUTPUT, context, fields, QgsWkbTypes.Type.Polygon, crs
+        )
+        if sink is None:
+            raise QgsProcessingException(self.invalidSinkError(parameters, OUTPUT))
+        sources = {source["index"]: source for source in result["sources"]}
+        for match in result["matches"]:
+            source = sources[match["index"]]
+            feature = QgsFeature(fields)
+            geometry = tile_geometry(match["corners"], crs_from(source["crs"]), crs)
+            if geometry is None:
+                feedback.pushWarning(f"Match {match['rank']} cannot be drawn in {crs.authid()}.")
+                continue
+            feature.setGeometry(geometry)
+            feature.setAttributes(attributes(match, source, result))
+            sink.addFeature(feature, QgsFeatureSink.Flag.FastInsert)
+        if context.willLoadLayerOnCompletion(destination):
+            details = context.layerToLoadOnCompletionDetails(destination)
+            details.name = details.name or result["query"]
+            details.setPostProcessor(MatchStyle.instance)
+        return destination
+
+
+def attributes(match: Json, source: Json, result: Json) -> list:
+    """Values in the order of FIELDS."""
+    raster = Path(source["source"]).name
+    place = [match["id"], match["region"], match["index"]]
+    return [match["rank"], match["score"], result["query"], result["model"], raster, *place]
