@@ -8,6 +8,7 @@ from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from .engine_client import EngineClient, EngineError
 from .raster_list import Raster
+from .tasks import EngineTask
 
 Options = dict[str, Any]
 
@@ -34,7 +35,7 @@ class IndexQueue(QObject):
         self.engine = engine
         self._waiting: list[tuple[Raster, Options]] = []
         self._current: Raster | None = None
-        self._request = 0
+        self._task: EngineTask | None = None
         self._plans = 0  # number of the estimate under way; answers to older ones are dropped
 
     def running(self) -> bool:
@@ -53,20 +54,20 @@ class IndexQueue(QObject):
     def cancel(self) -> None:
         """Stop the raster at work (what is done is kept) and forget the waiting ones."""
         self._waiting = []
-        if self._request:
-            self.engine.cancel(self._request)
+        if self._task is not None:
+            self._task.cancel()
 
     def drop(self, layer_ids: set[str]) -> None:
         """Forget rasters whose layers are gone."""
         self._waiting = [
             (raster, options) for raster, options in self._waiting if raster.layer_id not in layer_ids
         ]
-        if self._current is not None and self._current.layer_id in layer_ids:
-            self.engine.cancel(self._request)
+        if self._task is not None and self._current.layer_id in layer_ids:
+            self._task.cancel()
 
     def forget(self) -> None:
         """The engine is gone: nothing runs and nothing waits any more."""
-        self._waiting, self._request = [], 0
+        self._waiting, self._task = [], None
         if self.running():
             self._current = None
             self.ended.emit()
@@ -89,7 +90,7 @@ class IndexQueue(QObject):
             self.engine.request("plan", arguments(raster, options), take, lambda error: take(None))
 
     def _next(self) -> None:
-        self._request = 0
+        self._task = None
         if not self._waiting:
             self._current = None
             self.ended.emit()
@@ -97,7 +98,8 @@ class IndexQueue(QObject):
         raster, options = self._waiting.pop(0)
         self._current = raster
         self.progress.emit(raster.name, {})
-        self._request = self.engine.request(
+        self._task = EngineTask(self.engine, f"Index {raster.name}")
+        self._task.start(
             "index",
             arguments(raster, options),
             self._done,

@@ -19,7 +19,7 @@ from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtWidgets import QAction, QMenu
 
 from .assets import icon
-from .layers import crs_from
+from .footprints import crs_from
 from .raster_list import Raster
 from .search_dock import SearchDock
 
@@ -69,12 +69,12 @@ class MapActions(QObject):
         self.canvas.contextMenuAboutToShow.connect(self._fill_menu)
         self.iface.addCustomActionForLayerType(self.index_action, "", QgsMapLayerType.RasterLayer, True)
         self.iface.addPluginToRasterMenu("&RS Text Search", self.tool_action)
-        self.iface.addRasterToolBarIcon(self.tool_action)
+        self.iface.addToolBarIcon(self.tool_action)
 
     def unregister(self) -> None:
         """Take out what `register` added."""
         self.canvas.unsetMapTool(self.tool)
-        self.iface.removeRasterToolBarIcon(self.tool_action)
+        self.iface.removeToolBarIcon(self.tool_action)
         self.iface.removePluginRasterMenu("&RS Text Search", self.tool_action)
         self.iface.removeCustomActionForLayerType(self.index_action)
         self.canvas.contextMenuAboutToShow.disconnect(self._fill_menu)

@@ -43,7 +43,7 @@ class TextSearchPlugin:
         self.action = QAction(icon("icon"), "Text Search", self.iface.mainWindow())
         self.action.setToolTip("Search rasters with words")
         self.dock.setToggleVisibilityAction(self.action)
-        self.iface.addRasterToolBarIcon(self.action)
+        self.iface.addToolBarIcon(self.action)
         self.iface.addPluginToRasterMenu(MENU, self.action)
         self.map_actions = MapActions(self.iface, self.dock)
         self.map_actions.register()
@@ -53,7 +53,7 @@ class TextSearchPlugin:
         if hasattr(self, "dock"):
             self.map_actions.unregister()
             self.iface.removePluginRasterMenu(MENU, self.action)
-            self.iface.removeRasterToolBarIcon(self.action)
+            self.iface.removeToolBarIcon(self.action)
             self.action.deleteLater()
             self.iface.removeDockWidget(self.dock)
             self.dock.close_down()

@@ -31,6 +31,9 @@ class ResultsPanel(QWidget):
         self.verdict = QLabel(self)
         self.verdict.setWordWrap(True)
         self.verdict.setAccessibleName("What the search found")
+        self.verdict.setToolTip(
+            "What the search found: 80 is strong, 50 is possible, below nothing is claimed"
+        )
         self.verdict.setTextInteractionFlags(
             Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
         )
