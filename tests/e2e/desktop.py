@@ -40,6 +40,9 @@ class Desktop:
         chosen = {"RS_TEXT_SEARCH_EYES": str(self.eyes), **(env or {})}
         self._spawn(["qgis", *profile, *quiet, *map(str, files)], chosen)
         self.wait(lambda seen: len(seen["layers"]) >= len(files) and not seen["canvas"]["drawing"], "QGIS")
+        window = ["search", "--onlyvisible", "--name", "QGIS"]  # there is no window manager to enlarge it
+        self._xdotool(*window, "windowmove", 0, 0, "windowsize", width, height)
+        self.wait(lambda seen: seen["window"] == [0, 0, width, height], "large window")
 
     def stop(self) -> None:
         for process in reversed(self.processes):
@@ -78,10 +81,11 @@ class Desktop:
         """Clicks on a widget once it is there and enabled."""
         self.click(*middle(self.widget(name)["rect"]))
 
-    def choose(self, entry: str) -> None:
-        """Clicks on an entry of an open menu."""
-        found = self.wait(lambda seen: find(seen["menus"], entry), f"a menu entry “{entry}”")
-        self.click(*middle(found["rect"]))
+    def choose(self, *entries: str) -> None:
+        """Clicks through menus, from an entry of the menu bar or of an open menu."""
+        for entry in entries:
+            found = self.wait(lambda seen, entry=entry: find(seen["menus"], entry), f"a menu entry “{entry}”")
+            self.click(*middle(found["rect"]))
 
     def click(self, x: float, y: float, button: int = 1) -> None:
         self._xdotool("mousemove", round(x), round(y))

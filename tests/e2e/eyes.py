@@ -50,19 +50,16 @@ def widgets() -> list[dict[str, Any]]:
 
 
 def menus() -> list[dict[str, Any]]:
-    """Entries of all open menus."""
-    opened = [
-        widget
-        for widget in QApplication.topLevelWidgets()
-        if isinstance(widget, QMenu) and widget.isVisible()
-    ]
+    """Entries of the menu bar and of all open menus."""
+    opened = [widget for widget in QApplication.topLevelWidgets() if isinstance(widget, QMenu)]
     return [
         {
             "text": action.text().replace("&", ""),
             "enabled": action.isEnabled(),
             "rect": on_screen(menu, menu.actionGeometry(action)),
         }
-        for menu in opened
+        for menu in [iface.mainWindow().menuBar(), *opened]
+        if menu.isVisible()
         for action in menu.actions()
         if action.text()
     ]
@@ -89,7 +86,8 @@ def canvas() -> dict[str, Any]:
 
 
 def look() -> None:
-    seen = {"widgets": widgets(), "menus": menus(), "layers": layers(), "canvas": canvas()}
+    window = on_screen(iface.mainWindow(), iface.mainWindow().rect())
+    seen = {"window": window, "widgets": widgets(), "menus": menus(), "layers": layers(), "canvas": canvas()}
     fresh = SEEN.with_suffix(".new")
     fresh.write_text(json.dumps(seen), encoding="utf-8")
     fresh.replace(SEEN)

@@ -1,0 +1,81 @@
+"""A person at a real QGIS: index, search, highlight, describe, export. Screenshots stay in build/e2e."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyogrio import read_info
+
+from tests.demo.truth import truth
+from tests.e2e.desktop import Desktop, Seen, find, wait
+from tests.e2e.profile import make_profile
+
+WAY_TO_PANEL = ["Raster", "RS Text Search", "Text Search"]
+PHRASE = "storage tanks"
+
+
+@pytest.fixture
+def desktop(kept: Path) -> Iterator[Desktop]:
+    desktop = Desktop(kept)
+    yield desktop
+    desktop.stop()
+
+
+def highlights(seen: Seen) -> int:
+    """How many tiles the layer named after the phrase shows."""
+    return next((layer["features"] for layer in seen["layers"] if layer["name"] == PHRASE), 0)
+
+
+def description(seen: Seen) -> str:
+    """The sentence in the panel, empty while there is none."""
+    found = find(seen["widgets"], "Description", enabled=False)
+    return found["text"] if found else ""
+
+
+@pytest.mark.timeout(400)
+def test_index_search_describe_export(
+    desktop: Desktop, own_scene: Path, small_scene: Path, quiet_home: dict[str, str]
+) -> None:
+    make_profile(desktop.folder)
+    desktop.start(own_scene, env=quiet_home)
+    desktop.choose(*WAY_TO_PANEL)
+    desktop.press("Index")
+    desktop.wait(lambda seen: find(seen["widgets"], "Search for"), "search line")
+    wait((own_scene.parent / "scene.tif.rsidx" / "meta.json").exists, "index")
+
+    desktop.press("Search for")
+    desktop.type(PHRASE)
+    desktop.key("Return")
+    desktop.wait(highlights, "highlighted tile")
+    desktop.wait(lambda seen: not seen["canvas"]["drawing"], "map")
+    desktop.screenshot("results")
+
+    tanks = truth(small_scene.parent / "truth.gpkg")[PHRASE].centroid
+    desktop.click(*desktop.on_map(tanks.x, tanks.y), button=3)
+    desktop.wait(lambda seen: find(seen["menus"], "Describe this tile"), "menu")
+    desktop.screenshot("menu")
+    desktop.choose("Describe this tile")
+    sentence = desktop.wait(description, "description")
+    desktop.screenshot("description")
+    assert len(sentence.split()) >= 2
+
+    target = desktop.folder / "tanks.shp"
+    desktop.press("Export")
+    desktop.wait(lambda seen: find(seen["widgets"], "Export the matches shown"), "file dialog")
+    desktop.type(str(target))
+    desktop.key("Return")
+    wait(target.exists, "shapefile")
+    assert read_info(target)["features"] > 0
+
+
+@pytest.mark.timeout(200)
+def test_panel_without_engine_says_what_to_press(
+    desktop: Desktop, own_scene: Path, quiet_home: dict[str, str]
+) -> None:
+    make_profile(desktop.folder, linked=False)
+    desktop.start(own_scene, env=quiet_home)
+    desktop.choose(*WAY_TO_PANEL)
+    desktop.widget("Set up engine")
+    desktop.screenshot("no-engine")
