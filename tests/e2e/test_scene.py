@@ -7,7 +7,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import rasterio
 
 from tests.demo.scene import make_scene
 from tests.demo.truth import hits, truth
@@ -41,6 +43,13 @@ def test_killed_index_ends_like_an_uninterrupted_one(engine: Engine, own_scene: 
     engine("index", own_scene, *fine, "--out", killed)
     engine("index", own_scene, *fine, "--out", whole)
     assert found(engine, killed) == found(engine, whole)
+
+
+def test_same_seed_draws_the_same_scene(small_scene: Path, tmp_path: Path) -> None:
+    again, _ = make_scene(tmp_path, 1024)
+    with rasterio.open(small_scene) as first, rasterio.open(again) as second:
+        assert first.tags()["SYNTHETIC"] == "yes"
+        assert np.array_equal(first.read(), second.read())
 
 
 def found(engine: Engine, index: Path) -> list[tuple[Any, ...]]:
