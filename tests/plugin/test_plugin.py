@@ -35,7 +35,7 @@ def iface(qgis_iface, monkeypatch):
 
     for name in ("addPluginToRasterMenu", "removePluginRasterMenu"):
         keep(name, 1)
-    for name in ("RasterToolBarIcon", "CustomActionForLayerType"):
+    for name in ("ToolBarIcon", "CustomActionForLayerType"):
         keep(f"add{name}", 0)
         keep(f"remove{name}", 0)
     keep("removeDockWidget", 0)
@@ -62,7 +62,7 @@ def test_unload_takes_out_what_load_put_in(iface, qtbot):
     assert providers() == []
     calls = iface.calls
     assert calls["addDockWidget"] == calls["removeDockWidget"]
-    assert sorted(map(id, calls["addRasterToolBarIcon"])) == sorted(map(id, calls["removeRasterToolBarIcon"]))
+    assert sorted(map(id, calls["addToolBarIcon"])) == sorted(map(id, calls["removeToolBarIcon"]))
     assert sorted(map(id, calls["addPluginToRasterMenu"])) == sorted(map(id, calls["removePluginRasterMenu"]))
     assert calls["addCustomActionForLayerType"] == calls["removeCustomActionForLayerType"]
 
