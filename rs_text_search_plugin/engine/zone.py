@@ -29,10 +29,13 @@ class Zone:
 
     def covers(self, index: Index) -> npt.NDArray[np.bool_]:
         """(n,) whether each tile's footprint meets the area."""
+        return self.meets(index.corners(np.arange(len(index.ids))), index.meta.crs)
+
+    def meets(self, corners: npt.NDArray[np.float64], crs: str | None) -> npt.NDArray[np.bool_]:
+        """(n, 4, 2) footprints in `crs` -> (n,) whether each meets the area."""
         import shapely  # noqa: PLC0415 - only needed when an area is given
 
-        area = self.on(index.meta.crs)
-        corners = index.corners(np.arange(len(index.ids)))  # (n, 4, 2)
+        area = self.on(crs)
         low, high = corners.min(axis=1), corners.max(axis=1)
         x0, y0, x1, y1 = area.bounds
         near: npt.NDArray[np.bool_] = (

@@ -1,0 +1,97 @@
+"""Where tiles lie: pure arithmetic on a regular lattice. x grows east in px, y grows south."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import RasterError
+from .types import I32, I64, Window
+
+Transform = tuple[float, float, float, float, float, float]
+"""Affine (a, b, c, d, e, f): X = a*x + b*y + c, Y = d*x + e*y + f, from px to map units."""
+Corners = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Tiles of tile_w x tile_h px every step_x, step_y px over a raster of width x height px.
+
+    cols = ceil((width - tile_w) / step_x) + 1, rows likewise. The last column and row are shifted inward,
+    so that the whole raster is covered and no tile is padded.
+    """
+
+    width: int
+    height: int
+    tile_w: int
+    tile_h: int
+    step_x: int
+    step_y: int
+
+    @property
+    def cols(self) -> int:
+        """Tiles in a row."""
+        return -((self.tile_w - self.width) // self.step_x) + 1
+
+    @property
+    def rows(self) -> int:
+        """Rows of tiles."""
+        return -((self.tile_h - self.height) // self.step_y) + 1
+
+    def __len__(self) -> int:
+        return self.rows * self.cols
+
+
+def lattice(width: int, height: int, tile_w: int, tile_h: int, overlap: float = 0.0) -> Lattice:
+    """The lattice of a raster; `overlap` is the share of a tile its neighbour covers too, 0-0.9.
+
+    Raises RasterError when a tile does not fit into the raster or the overlap is out of range.
+    """
+    if not 0 <= overlap <= 0.9:
+        raise RasterError(f"An overlap of {overlap:g} is out of range.", "Choose one between 0 and 0.9.")
+    if tile_w < 1 or tile_h < 1 or tile_w > width or tile_h > height:
+        raise RasterError(
+            f"A tile of {tile_w} x {tile_h} px does not fit into a raster of {width} x {height} px.",
+            f"Choose a tile size of at most {min(width, height)} px.",
+        )
+    step_x, step_y = (max(1, round(side * (1 - overlap))) for side in (tile_w, tile_h))
+    return Lattice(width, height, tile_w, tile_h, step_x, step_y)
+
+
+def tile_id(grid: Lattice, row: int, col: int) -> int:
+    """Number of a tile, row by row from the upper left."""
+    return row * grid.cols + col
+
+
+def window(grid: Lattice, row: int, col: int) -> Window:
+    """The px a tile covers."""
+    x = min(col * grid.step_x, grid.width - grid.tile_w)
+    y = min(row * grid.step_y, grid.height - grid.tile_h)
+    return Window(x, y, grid.tile_w, grid.tile_h)
+
+
+def footprint(transform: Transform, place: Window) -> Corners:
+    """4 corners in map units, clockwise from the upper left of the picture; a true parallelogram."""
+    a, b, c, d, e, f = transform
+    right, below = place.x + place.width, place.y + place.height
+    pixels = ((place.x, place.y), (right, place.y), (right, below), (place.x, below))
+    return tuple((a * x + b * y + c, d * x + e * y + f) for x, y in pixels)
+
+
+def windows(grid: Lattice, ids: I64) -> I32:
+    """(n,) tile ids -> (n, 4) x, y, width, height in px."""
+    row, col = np.divmod(ids, grid.cols)
+    x = np.minimum(col * grid.step_x, grid.width - grid.tile_w)
+    y = np.minimum(row * grid.step_y, grid.height - grid.tile_h)
+    side = np.broadcast_to([grid.tile_w, grid.tile_h], (len(ids), 2))
+    return np.column_stack([x, y, side]).astype(np.int32)
+
+
+def footprints(transform: Transform, places: I32) -> npt.NDArray[np.float64]:
+    """(n, 4) windows -> (n, 4, 2) corners in map units, ordered as in `footprint`."""
+    a, b, c, d, e, f = transform
+    x, y, w, h = places.astype(np.float64).T
+    px, py = np.stack([x, x + w, x + w, x], axis=1), np.stack([y, y, y + h, y + h], axis=1)
+    return np.stack([a * px + b * py + c, d * px + e * py + f], axis=2)

@@ -1,0 +1,313 @@
+"""The index folder: all embeddings of one raster for one encoder on one lattice.
+
+request.json          written first: what is being made (the Meta below)
+part-00000.parquet    GeoParquet, each written whole and renamed; a part present is a part done
+meta.json             written last: the index is complete
+vectors-*.npy         a cache for searching, rebuilt when absent
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import grid
+from .errors import IndexMismatch, IndexStoreError
+from .grid import Corners, Lattice, Transform, footprint
+from .parts import part_name, parts_of, read_columns, read_note
+from .raster import Stretch, is_remote
+from .types import F32, I32, I64, Window
+
+SUFFIX = ".rsidx"
+PROBES = 8
+PROBE_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What an index is made of and from. `crs` is WKT2 or None; `gsd_m` m/px; `probe` a digest of the file."""
+
+    source: str
+    size: int
+    mtime: float
+    probe: str
+    crs: str | None
+    transform: Transform
+    width: int
+    height: int
+    bands: tuple[int, ...]
+    stretch: Stretch
+    gsd_m: float | None
+    badges: tuple[str, ...]
+    lattice: Lattice
+    overlap: float
+    area: dict[str, Any] | None
+    area_crs: str | None
+    model: str
+    fingerprint: str
+    dim: int
+    factor: int
+    """Tiles are read at 1/factor of the resolution."""
+    version: str
+    complete: bool = False
+    parts: tuple[int, ...] = ()
+    """Numbers of the part files, once complete."""
+    empty: int = 0
+    unreadable: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Digest of everything that decides the vectors; where and when the file lay does not."""
+        facts = asdict(self)
+        for name in ("source", "mtime", "version", "complete", "parts", "empty", "unreadable", "badges"):
+            del facts[name]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def meta_from(values: dict[str, Any]) -> Meta:
+    """Meta of its JSON form."""
+    made = dict(values)
+    made["lattice"] = Lattice(**made["lattice"])
+    made["transform"] = tuple(made["transform"])
+    made["stretch"] = tuple(tuple(pair) for pair in made["stretch"])
+    for name in ("bands", "badges", "parts", "unreadable"):
+        made[name] = tuple(made[name])
+    return Meta(**made)
+
+
+def read_meta(folder: Path) -> Meta:
+    """The Meta of a finished or unfinished index. Raises IndexStoreError."""
+    for name in ("meta.json", "request.json"):
+        file = folder / name
+        if file.is_file():
+            try:
+                return meta_from(json.loads(file.read_text("utf-8")))
+            except (ValueError, TypeError, KeyError) as error:
+                raise IndexStoreError(
+                    f"{file} is damaged: {error}", "Index the raster again with --restart."
+                ) from error
+    raise IndexStoreError(f"There is no index at {folder}.", "Make it with `rs-text-search index RASTER`.")
+
+
+def write_json(file: Path, values: dict[str, Any]) -> None:
+    """Written whole or not at all."""
+    part = file.with_suffix(".part")
+    with part.open("w", encoding="utf-8") as out:
+        json.dump(values, out, indent=1)
+        out.flush()
+        os.fsync(out.fileno())
+    part.replace(file)
+
+
+def user_cache() -> Path:
+    """This user's folder for things that can be made again."""
+    if sys.platform == "win32":
+        root = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"))
+    elif sys.platform == "darwin":
+        root = Path.home() / "Library/Caches"
+    else:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return root / "rs-text-search"
+
+
+def index_folder(source: str | Path, out: str | Path | None = None) -> Path:
+    """Where a raster's index lies: `out`, else beside it, else in the user's cache when that is read-only."""
+    if out:
+        return Path(out)
+    name = Path(str(source)).name + SUFFIX
+    if not is_remote(str(source)):
+        beside = Path(source).absolute().parent / name
+        if beside.exists() or os.access(beside.parent, os.W_OK):
+            return beside
+    digest = hashlib.sha256(str(source).encode()).hexdigest()[:12]
+    return user_cache() / "indexes" / f"{digest}-{name}"
+
+
+def file_facts(source: str) -> tuple[int, float, str]:
+    """Size in bytes, mtime, and a digest of a few evenly spread blocks; zeros for a URL."""
+    path = Path(source)
+    if is_remote(source) or not path.is_file():
+        return 0, 0.0, ""
+    info = path.stat()
+    digest = hashlib.sha256(str(info.st_size).encode())
+    with path.open("rb") as file:
+        for number in range(PROBES + 1):
+            file.seek(max(0, (info.st_size - PROBE_BYTES) * number // PROBES))
+            digest.update(file.read(PROBE_BYTES))
+    return info.st_size, info.st_mtime, digest.hexdigest()
+
+
+def raster_changed(meta: Meta) -> bool:
+    """Whether the raster is there and is not the one that was indexed; a new mtime alone is no change."""
+    path = Path(meta.source)
+    if is_remote(meta.source) or not path.is_file():
+        return False
+    info = path.stat()
+    if info.st_size == meta.size and info.st_mtime == meta.mtime:
+        return False
+    return file_facts(meta.source)[2] != meta.probe
+
+
+class Index:
+    """An index opened for searching. Rows are in the order of tile ids."""
+
+    def __init__(self, folder: Path, meta: Meta) -> None:
+        self.folder = folder
+        self.meta = meta
+
+    @cached_property
+    def ids(self) -> I64:
+        """(n,) ascending."""
+        return self._ids_and_vectors[0]
+
+    @cached_property
+    def vectors(self) -> F32:
+        """(n, dim) unit length, memory-mapped when the folder can hold the cache."""
+        return self._ids_and_vectors[1]
+
+    @property
+    def cols(self) -> int:
+        """Tiles in a row of the lattice."""
+        return self.meta.lattice.cols
+
+    @property
+    def rows(self) -> int:
+        """Rows of the lattice."""
+        return self.meta.lattice.rows
+
+    @cached_property
+    def windows(self) -> I32:
+        """(n, 4) x, y, width, height in px."""
+        return grid.windows(self.meta.lattice, self.ids)
+
+    def position(self, tile: int) -> int:
+        """Row of a tile id. Raises IndexStoreError when the index does not hold it."""
+        found = int(np.searchsorted(self.ids, tile))
+        if found == len(self.ids) or self.ids[found] != tile:
+            raise IndexStoreError(f"{self.folder} has no tile {tile}.", "Search again; the index was remade.")
+        return found
+
+    def corners(self, positions: I64) -> npt.NDArray[np.float64]:
+        """(k,) rows -> (k, 4, 2) footprints in the raster's CRS, clockwise from the upper left."""
+        return grid.footprints(self.meta.transform, self.windows[positions])
+
+    def require(self, fingerprint: str) -> None:
+        """Raises IndexMismatch when made with another encoder, or when the raster has changed since."""
+        if fingerprint != self.meta.fingerprint:
+            raise IndexMismatch(
+                f"{self.folder.name} was made with another version of the model “{self.meta.model}”.",
+                "Index the raster again (--restart), or search with the model it was made with.",
+            )
+        if raster_changed(self.meta):
+            raise IndexMismatch(
+                f"{self.meta.source} has changed since it was indexed.", "Index it again (--restart)."
+            )
+
+    @cached_property
+    def _ids_and_vectors(self) -> tuple[I64, F32]:
+        cache = self.folder / f"vectors-{self.meta.key[:12]}.npy"
+        ids = cache.with_name(cache.name.replace("vectors", "ids"))
+        if self.meta.complete and cache.is_file() and ids.is_file():
+            return np.load(ids), np.load(cache, mmap_mode="r")
+        tiles, vectors = read_vectors(self.folder, self.meta)
+        if self.meta.complete and os.access(self.folder, os.W_OK):
+            for old in [*self.folder.glob("vectors-*.npy"), *self.folder.glob("ids-*.npy")]:
+                old.unlink(missing_ok=True)
+            _save(ids, tiles)
+            _save(cache, vectors)
+            return tiles, np.load(cache, mmap_mode="r")
+        return tiles, vectors
+
+
+def _save(file: Path, array: npt.NDArray[Any]) -> None:
+    part = file.with_suffix(f".{os.getpid()}.part")
+    with part.open("wb") as out:
+        np.save(out, array)
+    part.replace(file)
+
+
+def read_vectors(folder: Path, meta: Meta) -> tuple[I64, F32]:
+    """All parts -> ids (n,) ascending and vectors (n, dim). Raises IndexStoreError for a damaged part."""
+    ids, rows = [np.zeros(0, np.int64)], [np.zeros((0, meta.dim), np.float32)]
+    for file in part_files(folder, meta):
+        if not file.is_file():
+            raise IndexStoreError(f"{file} is missing.", "Index the raster again with --resume.")
+        tiles, vectors = read_columns(file, meta.dim)
+        ids.append(tiles)
+        rows.append(vectors)
+    tiles = np.concatenate(ids)
+    order = np.argsort(tiles, kind="stable")
+    return tiles[order], np.concatenate(rows)[order]
+
+
+def part_files(folder: Path, meta: Meta) -> list[Path]:
+    """The parts a complete index must have, or those an unfinished one has so far."""
+    if meta.complete:
+        return [folder / part_name(number) for number in meta.parts]
+    return sorted(folder.glob("part-*.parquet"))
+
+
+def open_index(folder: str | Path) -> Index:
+    """An index by its folder; one that is unfinished holds what is done. Raises IndexStoreError."""
+    path = Path(folder)
+    return Index(path, read_meta(path))
+
+
+def state(name: str | Path, model: str | None = None) -> dict[str, Any]:
+    """How it stands with the index of a raster, or with an index folder; the `info` of docs/protocol.md."""
+    given = Path(str(name))
+    folder = given if given.suffix == SUFFIX or (given / "request.json").is_file() else index_folder(name)
+    known: dict[str, Any] = {"source": str(name), "index": None, "state": "none", "detail": "not indexed"}
+    if not (folder / "meta.json").is_file() and not (folder / "request.json").is_file():
+        return known
+    try:
+        meta = read_meta(folder)
+        done = [read_note(file) for file in part_files(folder, meta) if file.is_file()]
+    except IndexStoreError as error:
+        return {**known, "index": str(folder), "state": "damaged", "detail": error.message}
+    word, detail = _word(meta, len(done), model)
+    tiles = sum(note["tiles"] for note in done)
+    return {
+        "source": meta.source,
+        "index": str(folder),
+        "state": word,
+        "detail": detail,
+        "model": meta.model,
+        "tiles": tiles,
+        "tiles_planned": len(meta.lattice),
+        "tile_px": [meta.lattice.tile_w, meta.lattice.tile_h],
+        "overlap": meta.overlap,
+        "bytes": sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+        "crs": meta.crs,
+        "footprint": outline(meta),
+        "badges": list(meta.badges),
+        "gsd_m": meta.gsd_m,
+        "empty": meta.empty,
+        "unreadable": list(meta.unreadable),
+    }
+
+
+def _word(meta: Meta, done: int, model: str | None) -> tuple[str, str]:
+    if raster_changed(meta):
+        return "stale", "the raster has changed since it was indexed"
+    if model is not None and model != meta.model:
+        return "other-model", f"made with {meta.model}"
+    if not meta.complete:
+        return "unfinished", f"{100 * done // len(parts_of(meta.lattice, meta.factor))} % done"
+    if done < len(meta.parts):
+        return "damaged", f"{len(meta.parts) - done} of {len(meta.parts)} parts are missing"
+    return "complete", ""
+
+
+def outline(meta: Meta) -> Corners:
+    """Corners of the whole raster in its CRS."""
+    return footprint(meta.transform, Window(0, 0, meta.width, meta.height))
