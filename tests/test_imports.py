@@ -1,4 +1,4 @@
-"""The three rooms keep to their own packages (docs/decisions/0001), read from the source and seen at run time."""
+"""The three rooms keep to their own packages (docs/decisions/0001): read from the source, seen at run time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,17 @@ MODEL_FILES = sorted((ROOT / "models").rglob("*.py"))
 QGIS_FILES = sorted(set(PLUGIN.rglob("*.py")) - set(ENGINE_FILES))
 
 STDLIB = set(sys.stdlib_module_names)
-ENGINE_MAY = STDLIB | {"numpy", "rasterio", "shapely", "pyarrow", "faiss", "filelock", "pyogrio", "rs_text_search_plugin"}
-MODELS_MAY = STDLIB | {"numpy", "torch", "open_clip", "safetensors", "PIL", "rs_text_search_plugin"}
+ENGINE_MAY = STDLIB | {
+    "numpy",
+    "rasterio",
+    "pyogrio",
+    "shapely",
+    "pyarrow",
+    "faiss",
+    "filelock",
+    "safetensors",
+}
+MODELS_MAY = STDLIB | {"numpy", "torch", "open_clip", "safetensors", "PIL"}
 DOCTOR_MAY = {"torch"}
 """`doctor` tries every package, so that it alone in the engine may name torch."""
 
@@ -40,7 +49,7 @@ def strangers(file: Path, allowed: set[str]) -> list[str]:
     return [
         f"{file.name}:{line} {name}"
         for name, line in sorted(imports(file))
-        if not name.startswith(".") and name.split(".")[0] not in allowed
+        if not name.startswith(".") and name.split(".")[0] not in {*allowed, "rs_text_search_plugin"}
     ]
 
 
