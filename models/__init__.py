@@ -1,15 +1,17 @@
-"""Models: which there are, on which device they run, and how to load one. Nothing heavy is imported until one is loaded."""
+"""Models: which there are, on which device they run, and how to load one. Nothing heavy is imported until one
+is loaded."""
 
 from __future__ import annotations
 
 import os
 import platform
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import tomllib
 
 from rs_text_search_plugin.engine.errors import ModelError
 
@@ -62,11 +64,11 @@ def registry() -> dict[str, dict[str, Any]]:
 
 
 def load(name: str = DEFAULT, device: str = "auto", consent: Consent = lambda _remote: False) -> Encoder:
-    """A model of the registry, a `compact` checkpoint (.safetensors), or a .toml file with an entry like the registry's.
+    """A model of the registry, a `compact` checkpoint (.safetensors), or a .toml file with an entry like the
+    registry's.
 
-    `consent` is asked before anything is downloaded. Raises ModelError when the model, its weights or the device is not
-    to be had.
-    """
+    `consent` is asked before anything is downloaded. Raises ModelError when the model, its weights or the
+    device is not to be had."""
     entry = _entry(name)
     if not entry:
         raise ModelError(f"There is no model {name!r}.", f"Choose one of: {', '.join(registry())}.")
@@ -99,7 +101,8 @@ def devices() -> tuple[Device, ...]:
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     gpus = tuple(
-        Device(f"cuda:{i}", torch.cuda.get_device_name(i), "a CUDA GPU is the fastest here") for i in range(count)
+        Device(f"cuda:{i}", torch.cuda.get_device_name(i), "a CUDA GPU is the fastest here")
+        for i in range(count)
     )
     why = "a CUDA GPU is there, but you may spare it" if gpus else _why_no_gpu(torch.version.cuda)
     return (*gpus, Device("cpu", f"{platform.machine()} CPU, {os.cpu_count()} cores", why))
@@ -123,10 +126,14 @@ def _entry(name: str) -> dict[str, Any]:
 def _weights(name: str, entry: dict[str, Any], consent: Consent) -> Path:
     if "file" not in entry:
         return fetch(_remote(name, entry), consent)
-    path = _folder() / "weights" / entry["file"]  # an absolute `file` stays what it is
+    path = _local(entry)
     if not path.is_file():
         raise ModelError(f"The weights of {name} are missing: {path}", "Install the plugin again.")
     return path
+
+
+def _local(entry: dict[str, Any]) -> Path:
+    return _folder() / "weights" / str(entry["file"])  # an absolute `file` stays what it is
 
 
 def _remote(name: str, entry: dict[str, Any]) -> Remote:
@@ -134,7 +141,7 @@ def _remote(name: str, entry: dict[str, Any]) -> Remote:
 
 
 def _info(name: str, entry: dict[str, Any]) -> ModelInfo:
-    path = _folder() / "weights" / entry["file"] if "file" in entry else _remote(name, entry).path
+    path = _local(entry) if "file" in entry else _remote(name, entry).path
     card = _folder() / "cards" / f"{name}.md"
     shown = {key: entry[key] for key in ("title", "summary", "dim", "size_px", "licence")}
     return ModelInfo(

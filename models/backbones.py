@@ -1,9 +1,9 @@
 """ResNet50-V2 up to stage 3, the image backbone of `compact`.
 
-Pre-activation residual units (He et al. 2016, "Identity Mappings in Deep Residual Networks") in GluonCV's order, with the
-stride on the 3x3 convolution. The batch norms inside a unit are folded into the convolution before them; the one that opens a
-unit cannot be (the shortcut branches off around it) and stays as a scale and a shift.
-"""
+Pre-activation residual units (He et al. 2016, "Identity Mappings in Deep Residual Networks") in GluonCV's
+order, with the stride on the 3x3 convolution. The batch norms inside a unit are folded into the convolution
+before them; the one that opens a unit cannot be (the shortcut branches off around it) and stays as a scale
+and a shift."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as fn
 
 UNITS = (3, 4, 6)
 CHANNELS = (256, 512, 1024)
@@ -31,7 +31,7 @@ class Affine(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # batch_norm is the one fused multiply-add for each channel that torch has in bf16 on a CPU
-        return F.batch_norm(x, self.zero, self.one, self.scale, self.shift, eps=0.0).relu_()  # type: ignore[arg-type]
+        return fn.batch_norm(x, self.zero, self.one, self.scale, self.shift, eps=0.0).relu_()  # type: ignore[arg-type]
 
 
 class Unit(nn.Module):
@@ -55,32 +55,41 @@ class Unit(nn.Module):
 
 
 class ResNet50V2(nn.Module):
-    """(B, 3, S, S) RGB in 0-1 -> stage 2 (B, 512, S/8, S/8) and stage 3 (B, 1024, S/16, S/16), both after their last ReLU."""
+    """(B, 3, S, S) RGB in 0-1 -> stage 2 (B, 512, S/8, S/8) and stage 3 (B, 1024, S/16, S/16), both after
+    their last ReLU."""
 
     def __init__(self) -> None:
         super().__init__()
         self.input = nn.ParameterDict({"scale": torch.ones(3), "shift": torch.zeros(3)})
         self.stem = nn.Conv2d(3, 64, 7, 2, padding=3)
-        widths = (64, *CHANNELS)
-        self.stages = nn.ModuleList(
-            nn.Sequential(*(Unit(widths[s] if u == 0 else widths[s + 1], widths[s + 1], 2 if u == 0 and s > 0 else 1)
-                            for u in range(count)))
-            for s, count in enumerate(UNITS)
-        )  # fmt: skip
+        self.stages = nn.ModuleList(_stage(number) for number in range(len(UNITS)))
         self.close = Affine(CHANNELS[-1])
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        x = x * self.input["scale"].view(1, 3, 1, 1).to(x.dtype) + self.input["shift"].view(1, 3, 1, 1).to(x.dtype)
-        x = F.max_pool2d(self.stem(x).relu_(), 3, 2, padding=1)
+        x = x * self.input["scale"].view(1, 3, 1, 1).to(x.dtype) + self.input["shift"].view(1, 3, 1, 1).to(
+            x.dtype
+        )
+        x = fn.max_pool2d(self.stem(x).relu_(), 3, 2, padding=1)
         x = self.stages[0](x)
         middle = self.stages[1](x)
         # stage 3's first normalisation is also how stage 2 looks to the layer after it
         return self.stages[2][0].open(middle), self.close(self.stages[2](middle))  # type: ignore[index]
 
 
+def _stage(number: int) -> nn.Sequential:
+    """Only the first unit changes the width, and from the second stage on halves the map."""
+    inputs, outputs = (64, *CHANNELS)[number : number + 2]
+    first = Unit(inputs, outputs, stride=1 if number == 0 else 2)
+    return nn.Sequential(first, *(Unit(outputs, outputs, stride=1) for _ in range(UNITS[number] - 1)))
+
+
 def folded_resnet50v2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """GluonCV's tensors (`resnetv24_stage{s}_conv{i}_weight`, ...) -> a `ResNet50V2` state with batch norms folded."""
-    norm = {"scale": torch.tensor(INPUT_STD).reciprocal(), "shift": -torch.tensor(INPUT_MEAN) / torch.tensor(INPUT_STD)}
+    """GluonCV's tensors (`resnetv24_stage{s}_conv{i}_weight`, ...) -> a `ResNet50V2` state with batch norms
+    folded."""
+    norm = {
+        "scale": torch.tensor(INPUT_STD).reciprocal(),
+        "shift": -torch.tensor(INPUT_MEAN) / torch.tensor(INPUT_STD),
+    }
     scale, shift = _affine(tensors, "resnetv24_batchnorm0")
     state = {"input.scale": norm["scale"] * scale, "input.shift": norm["shift"] * scale + shift}
     _fold(state, "stem", tensors, "resnetv24_conv0", "resnetv24_batchnorm1")
@@ -90,8 +99,20 @@ def folded_resnet50v2(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             target = f"stages.{stage}.{unit}"
             opening = _affine(tensors, f"{source}_batchnorm{3 * unit}")
             state[f"{target}.open.scale"], state[f"{target}.open.shift"] = opening
-            _fold(state, f"{target}.reduce", tensors, f"{source}_conv{conv}", f"{source}_batchnorm{3 * unit + 1}")
-            _fold(state, f"{target}.spatial", tensors, f"{source}_conv{conv + 1}", f"{source}_batchnorm{3 * unit + 2}")
+            _fold(
+                state,
+                f"{target}.reduce",
+                tensors,
+                f"{source}_conv{conv}",
+                f"{source}_batchnorm{3 * unit + 1}",
+            )
+            _fold(
+                state,
+                f"{target}.spatial",
+                tensors,
+                f"{source}_conv{conv + 1}",
+                f"{source}_batchnorm{3 * unit + 2}",
+            )
             state[f"{target}.expand.weight"] = tensors[f"{source}_conv{conv + 2}_weight"].float()
             conv += 3
             if unit == 0:

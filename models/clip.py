@@ -1,8 +1,7 @@
 """Any open_clip checkpoint as an encoder: RemoteCLIP, GeoRSCLIP and their kin.
 
-Checkpoints that descend from OpenAI's weights need QuickGELU; open_clip only warns when it is missing and then returns slightly
-wrong vectors, so the flag comes from registry.toml and weights are loaded strictly.
-"""
+Checkpoints that descend from OpenAI's weights need QuickGELU; open_clip only warns when it is missing and
+then returns slightly wrong vectors, so the flag comes from registry.toml and weights are loaded strictly."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as fn
 
 from rs_text_search_plugin.engine.errors import ModelError
 
@@ -29,12 +28,12 @@ class ClipTowers(nn.Module):
 
     def images(self, x: Tensor) -> Tensor:
         """(B, 3, S, S) RGB in 0-1 -> (B, dim) unit length."""
-        return F.normalize(self.model.encode_image((x - self.mean) / self.std).float(), dim=1)
+        return fn.normalize(self.model.encode_image((x - self.mean) / self.std).float(), dim=1)
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """n texts -> (n, dim) unit length."""
         ids = self.tokenizer(list(texts)).to(self.mean.device)  # type: ignore[arg-type]
-        return F.normalize(self.model.encode_text(ids).float(), dim=1)
+        return fn.normalize(self.model.encode_text(ids).float(), dim=1)
 
 
 def load(path: Path, entry: Mapping[str, Any]) -> ClipTowers:
@@ -51,7 +50,9 @@ def load(path: Path, entry: Mapping[str, Any]) -> ClipTowers:
     try:
         model.load_state_dict(checkpoint(path), strict=True)
     except RuntimeError as error:
-        raise ModelError(f"{path.name} does not fit {entry['arch']}: {error}", "Correct `arch` in registry.toml.") from error
+        raise ModelError(
+            f"{path.name} does not fit {entry['arch']}: {error}", "Correct `arch` in registry.toml."
+        ) from error
     return ClipTowers(model.eval(), open_clip.get_tokenizer(entry["arch"]), entry["mean"], entry["std"])
 
 

@@ -1,12 +1,13 @@
-"""`compact`, the encoder that ships with the plugin: a ResNet50-V2 cut after stage 3 and a MiniLM cut to three layers.
+"""`compact`, the encoder that ships with the plugin: a ResNet50-V2 cut after stage 3 and a MiniLM cut to
+three layers.
 
-Image: 192 px -> stage 3, pooled to 6 x 6 tokens, and the mean of stage 2 -> one transformer block without positions, since a
-scene seen from above has no up -> attention pooling beside a plain mean. Text: WordPiece -> TextTower -> one residual layer.
-Both end in unit vectors of one space, trained with a contrastive loss (`training.py`).
+Image: 192 px -> stage 3, pooled to 6 x 6 tokens, and the mean of stage 2 -> one transformer block without
+positions, since a scene seen from above has no up -> attention pooling beside a plain mean. Text: WordPiece
+-> TextTower -> one residual layer. Both end in unit vectors of one space, trained with a contrastive loss
+(`training.py`).
 
-The file holds weights as int8 with one fp16 scale for each output channel (embeddings: for each word), everything else fp16,
-and the vocabulary and the shapes in its header, so that one file is one model.
-"""
+The file holds weights as int8 with one fp16 scale for each output channel (embeddings: for each word),
+everything else fp16, and the vocabulary and the shapes in its header, so that one file is one model."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as fn
 
 from rs_text_search_plugin.engine.errors import ModelError
 
@@ -46,7 +47,7 @@ class CompactConfig:
 
 def pool_maps(middle: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
     """Stage 2 (B, 512, 24, 24) and stage 3 (B, 1024, 12, 12) -> tokens (B, 36, 1024) and detail (B, 512)."""
-    return F.adaptive_avg_pool2d(last, GRID).flatten(2).transpose(1, 2), middle.mean((2, 3))
+    return fn.adaptive_avg_pool2d(last, GRID).flatten(2).transpose(1, 2), middle.mean((2, 3))
 
 
 class Block(nn.Module):
@@ -64,7 +65,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         b, t, d = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        y = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, t, d)
+        y = fn.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, t, d)
         x = x + self.drop(self.out(y))
         return x + self.drop(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]
 
@@ -85,7 +86,9 @@ class ImageHead(nn.Module):
 
     def forward(self, tokens: Tensor, detail: Tensor) -> Tensor:
         tokens = self.norm_tokens(tokens)
-        x = torch.cat([self.tokens(tokens), self.detail(self.norm_detail(detail)).unsqueeze(1)], 1)  # (B, 37, W)
+        x = torch.cat(
+            [self.tokens(tokens), self.detail(self.norm_detail(detail)).unsqueeze(1)], 1
+        )  # (B, 37, W)
         x = self.drop(x)
         for block in self.blocks:
             x = block(x)
@@ -127,13 +130,13 @@ class Compact(nn.Module):
         x = x.to(self.backbone.stem.weight.dtype).contiguous(memory_format=torch.channels_last)
         tokens, detail = pool_maps(*self.backbone(x))
         kind = self.image_head.mean.weight.dtype
-        return F.normalize(self.image_head(tokens.to(kind), detail.to(kind)), dim=1)
+        return fn.normalize(self.image_head(tokens.to(kind), detail.to(kind)), dim=1)
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """n texts -> (n, dim)."""
         ids, mask = self.tokenizer.batch(texts)
         device = self.text.words.weight.device
-        return F.normalize(self.text_head(self.text(ids.to(device), mask.to(device))), dim=1)
+        return fn.normalize(self.text_head(self.text(ids.to(device), mask.to(device))), dim=1)
 
 
 def save(model: Compact, path: Path) -> None:

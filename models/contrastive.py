@@ -1,8 +1,8 @@
 """Stage 3 of training: pictures and texts into one space, on features that the frozen backbone left on disk.
 
-InfoNCE both ways with a learned temperature (Radford et al. 2021). A pair in a batch that might well belong together is neither a
-positive nor a negative: the same text on another picture, or the name of a scene and any picture of such a scene.
-"""
+InfoNCE both ways with a learned temperature (Radford et al. 2021). A pair in a batch that might well belong
+together is neither a positive nor a negative: the same text on another picture, or the name of a scene and
+any picture of such a scene."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as fn
 
 from .datasets import Dataset, Row
 from .features import Features
@@ -26,7 +26,7 @@ class Recipe:
 
     epochs: int = 24
     joint_epochs: int = 4
-    """The last so many epochs also move the text tower's layers, at a fifth of the rate."""
+    """The last so many epochs also move the text tower's layers."""
     batch: int = 512
     rate: float = 1e-3
     decay: float = 0.02
@@ -35,7 +35,10 @@ class Recipe:
     """Shares of the texts drawn for a captioned picture; the rest are its paraphrases and second captions."""
     uncaptioned: float = 0.3
     """Share of the pictures that have only a label seen in an epoch."""
-    smoothing: float = 0.0
+    text_share: float = 0.2
+    """The text tower's rate as a share of the heads'."""
+    made_up_texts: int = 12_000
+    distil_epochs: int = 3
 
 
 @dataclass
@@ -110,9 +113,13 @@ def draw(item: Item, recipe: Recipe, rng: np.random.Generator) -> int:
     return pool[int(rng.integers(len(pool)))]
 
 
-def epoch_batches(found: Lessons, recipe: Recipe, rng: np.random.Generator) -> Iterator[list[tuple[Item, int]]]:
+def epoch_batches(
+    found: Lessons, recipe: Recipe, rng: np.random.Generator
+) -> Iterator[list[tuple[Item, int]]]:
     """Batches of (picture, number of its text) in random order."""
-    usable = [item for item in found.items if item.captions or (item.names and rng.random() < recipe.uncaptioned)]
+    usable = [
+        item for item in found.items if item.captions or (item.names and rng.random() < recipe.uncaptioned)
+    ]
     size = min(recipe.batch, len(usable))
     order = rng.permutation(len(usable))
     for start in range(0, len(usable) - size + 1, size):
@@ -121,7 +128,8 @@ def epoch_batches(found: Lessons, recipe: Recipe, rng: np.random.Generator) -> I
 
 
 def unclear(batch: Sequence[tuple[Item, int]], found: Lessons, alike: Tensor) -> Tensor:
-    """(pictures, texts) bool: pairs off the diagonal that may belong together and are left out of the loss."""
+    """(pictures, texts) bool: pairs off the diagonal that may belong together and are left out of the
+    loss."""
     texts = torch.tensor([text for _, text in batch])
     images = torch.tensor([item.label for item, _ in batch])
     named = torch.tensor([found.text_labels[text] for _, text in batch])
@@ -130,19 +138,24 @@ def unclear(batch: Sequence[tuple[Item, int]], found: Lessons, alike: Tensor) ->
     return same & ~torch.eye(len(batch), dtype=torch.bool)
 
 
-def loss(images: Tensor, texts: Tensor, scale: Tensor, left_out: Tensor, smoothing: float = 0.0) -> Tensor:
+def loss(images: Tensor, texts: Tensor, scale: Tensor, left_out: Tensor) -> Tensor:
     """InfoNCE of unit vectors (B, dim), mean of both directions."""
     logits = (scale * images @ texts.T).masked_fill(left_out, -1e4)
     target = torch.arange(len(images), device=images.device)
-    ways = (F.cross_entropy(logits, target, label_smoothing=smoothing), F.cross_entropy(logits.T, target))
-    return (ways[0] + ways[1]) / 2
+    return (fn.cross_entropy(logits, target) + fn.cross_entropy(logits.T, target)) / 2
 
 
-def gather(batch: Sequence[tuple[Item, int]], features: Sequence[Features], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def gather(
+    batch: Sequence[tuple[Item, int]], features: Sequence[Features], rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
     """A random view of each picture: tokens (B, 36, 1024) and detail (B, 512)."""
-    places = [(features[item.source], int(rng.integers(features[item.source].views)), item.row) for item, _ in batch]
+    places = [
+        (features[item.source], int(rng.integers(features[item.source].views)), item.row) for item, _ in batch
+    ]
     tokens = np.stack([f.tokens[v, r] for f, v, r in places])
-    return torch.from_numpy(tokens).float(), torch.from_numpy(np.stack([f.detail[v, r] for f, v, r in places])).float()
+    return torch.from_numpy(tokens).float(), torch.from_numpy(
+        np.stack([f.detail[v, r] for f, v, r in places])
+    ).float()
 
 
 class Average:

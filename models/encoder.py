@@ -1,4 +1,5 @@
-"""Any two-tower torch module as the engine's Encoder: batches, resizing and normalising on the device, unit vectors out."""
+"""Any two-tower torch module as the engine's Encoder: batches, resizing and normalising on the device, unit
+vectors out."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional as fn
 
 from rs_text_search_plugin.engine.types import F32, U8
 
@@ -72,7 +73,7 @@ def squares(tiles: Tensor, size: int) -> Tensor:
     """(n, h, w, 3) uint8 -> (n, 3, size, size) float in 0-1, bilinear with antialiasing."""
     x = tiles.permute(0, 3, 1, 2).float()
     if x.shape[2:] != (size, size):
-        x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
+        x = fn.interpolate(x, (size, size), mode="bilinear", antialias=True)
     return x / 255
 
 

@@ -1,9 +1,8 @@
 """How well an encoder retrieves and classifies: the figures of the model cards.
 
-Retrieval is the field's protocol for RSICD, RSITMD and UCM-captions (Yuan et al. 2022): every image against every caption of a
-split. Image to text counts the best of an image's own captions, text to image its one image; R@K in percent for K = 1, 5, 10;
-mR is the mean of the six. Ties count against the model.
-"""
+Retrieval is the field's protocol for RSICD, RSITMD and UCM-captions (Yuan et al. 2022): every image against
+every caption of a split. Image to text counts the best of an image's own captions, text to image its one
+image; R@K in percent for K = 1, 5, 10; mR is the mean of the six. Ties count against the model."""
 
 from __future__ import annotations
 
@@ -25,21 +24,26 @@ ZEROSHOT_TEMPLATES = ("a satellite image of {}", "an aerial photo of {}", "{}")
 BATCH = 64
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - the command line's options
     model: str, data: str, *, split: str = "test", task: str = "retrieval", rerank: bool = False,
     save_embeddings: str | None = None, device: str = "auto",
 ) -> dict[str, Any]:  # fmt: skip
     """Figures of a registered model or a checkpoint file on one dataset (`JSONL:IMAGES`, see datasets.py).
 
-    `save_embeddings` takes the unit vectors `images` (n, dim) and `texts` (m, dim) with `image_names` (n,) and `captions`
-    (m,), row for row, to an .npz file. Raises ModelError.
-    """
+    `save_embeddings` takes the unit vectors `images` (n, dim) and `texts` (m, dim) with `image_names` (n,)
+    and `captions` (m,), row for row, to an .npz file. Raises ModelError."""
     if rerank:
         load_reranker(model, device)
     encoder = load(model, device)
     dataset = open_dataset(data)
     rows = dataset.split(split)
-    about = {"model": model, "fingerprint": encoder.fingerprint, "data": dataset.name, "split": split, "task": task}
+    about = {
+        "model": model,
+        "fingerprint": encoder.fingerprint,
+        "data": dataset.name,
+        "split": split,
+        "task": task,
+    }
     measure = {"retrieval": _retrieval, "zeroshot": _zeroshot}.get(task)
     if measure is None:
         raise ModelError(f"There is no task {task!r}.", "Choose retrieval or zeroshot.")
@@ -47,7 +51,8 @@ def evaluate(
 
 
 def recalls(images: F32, texts: F32, owners: I64) -> dict[str, float]:
-    """images (n, dim), texts (m, dim) and the image each text belongs to (m,) -> R@K both ways and mR, percent."""
+    """images (n, dim), texts (m, dim) and the image each text belongs to (m,) -> R@K both ways and mR,
+    percent."""
     likeness = images @ texts.T  # (n, m)
     own = likeness[owners, np.arange(len(texts))]
     text_ranks = (likeness >= own).sum(0)  # its own image is among those counted
@@ -65,7 +70,9 @@ def _image_rank(row: F32, mine: np.ndarray[Any, np.dtype[np.bool_]]) -> int:
 def _retrieval(encoder: Encoder, dataset: Dataset, rows: Sequence[Row], file: str | None) -> dict[str, Any]:
     rows = [row for row in rows if row.captions]
     if not rows:
-        raise ModelError(f"{dataset.name} has no captions in this split.", "Use --task zeroshot for labelled images.")
+        raise ModelError(
+            f"{dataset.name} has no captions in this split.", "Use --task zeroshot for labelled images."
+        )
     captions = [caption for row in rows for caption in row.captions]
     owners = np.repeat(np.arange(len(rows)), [len(row.captions) for row in rows])
     images, texts = embed_images(encoder, dataset, rows), embed_texts(encoder, captions)

@@ -1,8 +1,9 @@
-"""Maps of the frozen backbone, computed once for several views of every picture, so that an epoch of training takes seconds.
+"""Maps of the frozen backbone, computed once for several views of every picture, so that an epoch of training
+takes seconds.
 
-One memory-mapped array pair a dataset: `NAME.tokens.npy` (views, rows, 36, 1024) and `NAME.detail.npy` (views, rows, 512), fp16.
-A view that is whole has its number in `NAME.done`, which is what `--resume` looks at.
-"""
+One memory-mapped array pair a dataset: `NAME.tokens.npy` (views, rows, 36, 1024) and `NAME.detail.npy`
+(views, rows, 512), fp16. A view that is whole has its number in `NAME.done`, which is what `--resume` looks
+at."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ class Features:
 
 
 def view(image: Image.Image, number: int, rng: np.random.Generator) -> U8:
-    """One of many looks at a picture -> (INPUT_PX, INPUT_PX, 3). North is arbitrary seen from above, so turns are free."""
+    """One of many looks at a picture -> (INPUT_PX, INPUT_PX, 3). North is arbitrary seen from above, so turns
+    are free."""
     if number >= PURE_VIEWS:
         image = _recoloured(_cropped(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), rng), rng)
     turned = np.rot90(pixels(image), number % 4)
@@ -74,7 +76,9 @@ def _pass(backbone: ResNet50V2, data: Dataset, number: int) -> Iterator[tuple[in
 
     def batch(start: int) -> U8:
         rng = np.random.default_rng((number, start))
-        return np.stack([view(data.images.read(r.image), number, rng) for r in data.rows[start : start + BATCH]])
+        return np.stack(
+            [view(data.images.read(r.image), number, rng) for r in data.rows[start : start + BATCH]]
+        )
 
     with ThreadPoolExecutor(1) as reader, torch.inference_mode():
         upcoming = reader.submit(batch, 0)

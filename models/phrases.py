@@ -1,8 +1,8 @@
-"""Texts of our own: what people call the scenes that data sets label, and made-up place descriptions. Source: phrases.toml."""
+"""Texts of our own: what people call the scenes that data sets label, and made-up place descriptions. Source:
+phrases.toml."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,11 +10,13 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
+import tomllib
 
 
 @dataclass(frozen=True)
 class Phrases:
-    """`labels`: label -> what people call it; `alike`: label -> labels that share such a name, itself among them."""
+    """`labels`: label -> what people call it; `alike`: label -> labels that share such a name, itself among
+    them."""
 
     templates: tuple[str, ...]
     labels: dict[str, tuple[str, ...]]
@@ -27,7 +29,9 @@ class Phrases:
 @cache
 def phrases() -> Phrases:
     """The texts in phrases.toml."""
-    table: dict[str, Any] = tomllib.loads(resources.files(__package__).joinpath("phrases.toml").read_text("utf-8"))
+    table: dict[str, Any] = tomllib.loads(
+        resources.files(__package__).joinpath("phrases.toml").read_text("utf-8")
+    )
     labels = {label: tuple(names) for label, names in table["labels"].items()}
     alike = {a: frozenset(b for b in labels if set(labels[a]) & set(labels[b])) for a in labels}
     words = table["words"]

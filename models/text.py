@@ -1,8 +1,8 @@
 """WordPiece tokens and a small BERT: the text side of `compact`.
 
-The tokenizer follows BERT's uncased one (Devlin et al. 2019): lower case, accents stripped, punctuation apart, then the longest
-known pieces from the left. The tower is MiniLM-L6-H384 (Wang et al. 2020) with fewer layers and a shorter vocabulary.
-"""
+The tokenizer follows BERT's uncased one (Devlin et al. 2019): lower case, accents stripped, punctuation
+apart, then the longest known pieces from the left. The tower is MiniLM-L6-H384 (Wang et al. 2020) with fewer
+layers and a shorter vocabulary."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as fn
 
 MAX_TOKENS = 64
 PAD, UNKNOWN, FIRST, LAST = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
@@ -99,10 +99,12 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         b, t, d = x.shape
-        q, k, v = self.qkv(x).view(b, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)  # (B, H, T, D/H) each
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None])
+        q, k, v = (
+            self.qkv(x).view(b, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        )  # (B, H, T, D/H) each
+        y = fn.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None])
         x = self.norm1(x + self.out(y.transpose(1, 2).reshape(b, t, d)))
-        return self.norm2(x + self.narrow(F.gelu(self.widen(x))))  # type: ignore[no-any-return]
+        return self.norm2(x + self.narrow(fn.gelu(self.widen(x))))  # type: ignore[no-any-return]
 
 
 class TextTower(nn.Module):
@@ -124,9 +126,13 @@ class TextTower(nn.Module):
 
 
 def from_minilm(tensors: dict[str, Tensor], layers: Sequence[int], kept: Sequence[int]) -> dict[str, Tensor]:
-    """Hugging Face's BERT names -> a TextTower state with some of the layers and some rows of the word embedding."""
+    """Hugging Face's BERT names -> a TextTower state with some of the layers and some rows of the word
+    embedding."""
     # every text is segment 0: its embedding is a constant and goes into the positions
-    places = tensors["embeddings.position_embeddings.weight"] + tensors["embeddings.token_type_embeddings.weight"][0]
+    places = (
+        tensors["embeddings.position_embeddings.weight"]
+        + tensors["embeddings.token_type_embeddings.weight"][0]
+    )
     state = {
         "words.weight": tensors["embeddings.word_embeddings.weight"][list(kept)],
         "places.weight": places[:MAX_TOKENS],

@@ -48,8 +48,8 @@ def cache_folder() -> Path:
 def fetch(remote: Remote, consent: Consent) -> Path:
     """The file, downloaded first if it is not there and `consent` says yes.
 
-    A broken download is continued next time. Raises ModelError when refused, unreachable or not the bytes we know.
-    """
+    A broken download is continued next time. Raises ModelError when refused, unreachable or not the bytes we
+    know."""
     if remote.path.exists():
         return remote.path
     if not consent(remote):
@@ -67,8 +67,10 @@ def fetch(remote: Remote, consent: Consent) -> Path:
     found = sha256(part)
     if found != remote.sha256:
         part.unlink()
-        hint = "The file was deleted. Try again; if it happens twice, the source has changed and must not be trusted."
-        raise ModelError(f"The weights of {remote.name} are not the file we know (sha256 {found[:12]}...).", hint)
+        hint = "The file was deleted. Try again; if it happens twice, do not trust the source."
+        raise ModelError(
+            f"The weights of {remote.name} are not the file we know (sha256 {found[:12]}...).", hint
+        )
     part.replace(remote.path)
     return remote.path
 
@@ -83,9 +85,9 @@ def _download(remote: Remote, part: Path) -> None:
     start = part.stat().st_size if part.exists() else 0
     if start >= remote.bytes:
         return
-    request = Request(remote.url, headers={"Range": f"bytes={start}-"} if start else {})  # noqa: S310
+    request = Request(remote.url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
-        response = cast(HTTPResponse, urlopen(request, timeout=TIMEOUT_S))  # noqa: S310  # nosec B310
+        response = cast(HTTPResponse, urlopen(request, timeout=TIMEOUT_S))  # nosec B310
     except HTTPError as error:
         if error.code != 416:  # nothing left to send: what we have is whole or wrong, the hash decides
             raise

@@ -1,11 +1,11 @@
-"""Precision at 10 of short queries over RSICD val, by scene: `python tests/bench/words.py MODEL JSONL:IMAGES`."""
+"""Precision at 10 of short queries over RSICD val, by scene: `python tests/bench/words.py MODEL
+JSONL:IMAGES`."""
 
 import sys
-import tomllib
 from pathlib import Path
 
 import numpy as np
-
+import tomllib
 from rs_text_search_plugin.models import load
 from rs_text_search_plugin.models.datasets import open_dataset
 from rs_text_search_plugin.models.evaluation import embed_images
