@@ -162,7 +162,11 @@ class ResultLayers:
 
     def _group(self) -> QgsLayerTreeGroup:
         root = QgsProject.instance().layerTreeRoot()
-        return root.findGroup(GROUP) or root.insertGroup(0, GROUP)
+        group = root.findGroup(GROUP)
+        if group is None:
+            group = root.insertGroup(0, GROUP)
+            group.setExpanded(True)
+        return group
 
     @staticmethod
     def _features(

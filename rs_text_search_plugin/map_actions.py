@@ -38,7 +38,7 @@ def moved(
 
 def covers(raster: Raster, point: QgsPointXY, crs: QgsCoordinateReferenceSystem) -> bool:
     """Whether the raster's index reaches a point of the map; known without asking the engine."""
-    ring = raster.info.get("footprint") if raster.searchable else None
+    ring = raster.info.get("footprint")
     there = moved(point, crs, crs_from(raster.info.get("crs"))) if ring else None
     if there is None:
         return False
@@ -82,13 +82,15 @@ class MapActions(QObject):
     def covering(self, point: QgsPointXY) -> list[Raster]:
         """Checked rasters whose index covers a point of the map."""
         crs = self.canvas.mapSettings().destinationCrs()
-        return [raster for raster in self.dock.rasters.checked() if covers(raster, point, crs)]
+        return [raster for raster in self.dock.rasters.searched() if covers(raster, point, crs)]
 
     def missing(self, point: QgsPointXY) -> str:
         """What stands in the way of describing a point that no index covers."""
         if not self.dock.engine.is_ready():
             return "open the Text Search panel first"
-        here = [raster for raster in self.dock.rasters.rasters if self._layer_covers(raster.layer_id, point)]
+        here = [
+            raster for raster in self.dock.rasters.list.rasters if self._layer_covers(raster.layer_id, point)
+        ]
         if not here:
             return "no raster here"
         names = ", ".join(f"'{raster.name}'" for raster in here[:2])

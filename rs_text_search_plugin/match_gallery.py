@@ -13,8 +13,9 @@ from .styles import STRONG
 
 Match = dict[str, Any]
 """A match as the engine returns it."""
-SIDE = 96  # px of a thumbnail on screen
+SIDE = 84  # px of a thumbnail on screen at least; they grow to fill the width
 ASKED = 192  # px of a thumbnail asked of the engine, sharp on dense screens too
+GAP = 8  # px between thumbnails
 BATCH = 24  # thumbnails a request
 KEPT = 600  # pictures kept in memory
 
@@ -33,7 +34,7 @@ class MatchModel(QAbstractListModel):
         self._pictures: dict[tuple[str, int], QIcon] = {}
         self._missing: dict[tuple[str, int], None] = {}  # wanted, not yet requested; the newest last
         self._requested: set[tuple[str, int]] = set()
-        blank = QPixmap(SIDE, SIDE)
+        blank = QPixmap(ASKED, ASKED)
         blank.fill(QColor(128, 128, 128, 60))
         self._blank = QIcon(blank)
 
@@ -174,8 +175,9 @@ class MatchGallery(QListView):
         return menu
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
-        """Spread the columns over the width, so that no ragged gap stays at the right."""
+        """Fill the width with as many columns as fit."""
         super().resizeEvent(event)
         width = self.viewport().width() - 2
-        columns = max(1, width // (SIDE + 14))
-        self.setGridSize(QSize(width // columns, SIDE + self.fontMetrics().height() + 12))
+        cell = width // max(1, width // (SIDE + GAP))
+        self.setIconSize(QSize(cell - GAP, cell - GAP))
+        self.setGridSize(QSize(cell, cell + self.fontMetrics().height()))

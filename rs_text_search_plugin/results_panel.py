@@ -11,6 +11,7 @@ from .assets import icon
 from .match_gallery import MatchGallery
 from .score_slider import ScoreSlider
 from .styles import POSSIBLE
+from .wording import count
 
 FETCHED = 1000  # matches asked of the engine; the filter works on these
 SHOWN = 50  # matches shown until the person asks for more
@@ -70,9 +71,9 @@ class ResultsPanel(QWidget):
 
     def _filter(self) -> None:
         low, top = self.threshold.slider.value(), self.top.value()
-        self.value.setText(f"{low}")
         self.gallery.matches.filter(low, top)
         shown = len(self.shown_matches())
+        self.caption.setText(f"S&core from {low}: {count(shown, 'match')}")
         self.export_button.setEnabled(shown > 0)
         if self.result:
             nearest = (
@@ -86,8 +87,8 @@ class ResultsPanel(QWidget):
         self.threshold = ScoreSlider(self.filter_box)
         self.threshold.slider.setValue(POSSIBLE)
         self.threshold.slider.valueChanged.connect(self._filter)
-        self.value = QLabel(self.filter_box)
-        self.value.setMinimumWidth(self.fontMetrics().horizontalAdvance("100"))
+        self.caption = QLabel(self.filter_box)
+        self.caption.setBuddy(self.threshold.slider)
         self.top = QSpinBox(self.filter_box)
         self.top.setRange(1, FETCHED)
         self.top.setValue(SHOWN)
@@ -95,12 +96,13 @@ class ResultsPanel(QWidget):
         self.top.setToolTip("Show at most this many matches, the best ones. Nothing is searched again.")
         self.top.setAccessibleName("Most matches shown")
         self.top.valueChanged.connect(self._filter)
-        caption = QLabel("S&core from", self.filter_box)
-        caption.setBuddy(self.threshold.slider)
-        row = QHBoxLayout(self.filter_box)
-        row.setContentsMargins(0, 0, 0, 0)
-        for widget, stretch in ((caption, 0), (self.threshold, 1), (self.value, 0), (self.top, 0)):
-            row.addWidget(widget, stretch, Qt.AlignmentFlag.AlignBottom)
+        column = QVBoxLayout(self.filter_box)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.threshold)
+        row = QHBoxLayout()
+        row.addWidget(self.caption, 1)
+        row.addWidget(self.top)
+        column.addLayout(row)
         return self.filter_box
 
     def _build_buttons(self) -> QHBoxLayout:

@@ -14,11 +14,14 @@ from .description_panel import DescriptionPanel
 from .engine_client import EngineClient, EngineError
 from .engine_control import EngineControl
 from .layers import ResultLayers
+from .match_gallery import ASKED
 from .query_bar import Example, QueryBar
 from .raster_panel import RasterPanel
 from .results_panel import FETCHED, ResultsPanel
+from .wording import count
 
 FORMATS = "GeoPackage (*.gpkg);;ESRI Shapefile (*.shp);;GeoJSON (*.geojson);;FlatGeobuf (*.fgb)"
+WIDTH = 300  # px, enough for three thumbnails in a row
 Json = dict[str, Any]
 
 
@@ -83,11 +86,11 @@ class SearchDock(QgsDockWidget):
 
     def warn(self, message: str, hint: str = "") -> None:
         """Put a warning in QGIS's message bar."""
-        self.iface.messageBar().pushMessage(message, hint, Qgis.MessageLevel.Warning, 12)
+        self.iface.messageBar().pushMessage(f"{message} {hint}".strip(), Qgis.MessageLevel.Warning, 12)
 
     def inform(self, message: str, detail: str = "") -> None:
         """Put news in QGIS's message bar."""
-        self.iface.messageBar().pushMessage(message, detail, Qgis.MessageLevel.Info, 8)
+        self.iface.messageBar().pushMessage(f"{message} {detail}".strip(), Qgis.MessageLevel.Info, 8)
 
     # ---- searching ----
 
@@ -171,7 +174,9 @@ class SearchDock(QgsDockWidget):
         def take(answer: Json) -> None:
             self.results.gallery.matches.add_pictures(index, tiles, answer["paths"])
 
-        self.engine.request("thumbnails", {"index": index, "ids": tiles}, take, self.show_error)
+        self.engine.request(
+            "thumbnails", {"index": index, "ids": tiles, "size": ASKED}, take, self.show_error
+        )
 
     def _describe_match(self, match: Json) -> None:
         self._describe({"indexes": [match["index"]], "index": match["index"], "id": match["id"]})
@@ -203,8 +208,7 @@ class SearchDock(QgsDockWidget):
         self.engine.request("export", wanted, self._exported, self.show_error)
 
     def _exported(self, report: Json) -> None:
-        features = report["features"]
-        self.inform(f"{features:,} {'match' if features == 1 else 'matches'} saved.", report["path"])
+        self.inform(f"{count(report['features'], 'match')} saved.", report["path"])
         for warning in report["warnings"]:
             self.warn("About the export:", warning)
 
@@ -226,6 +230,7 @@ class SearchDock(QgsDockWidget):
         self.pages.addWidget(self.control.page)
         self.pages.addWidget(page)
         body = QWidget(self)
+        body.setMinimumWidth(WIDTH)
         whole = QVBoxLayout(body)
         whole.setContentsMargins(6, 6, 6, 4)
         whole.addWidget(self.pages, 1)

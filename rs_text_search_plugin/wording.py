@@ -4,8 +4,9 @@ from __future__ import annotations
 
 
 def count(number: int, noun: str) -> str:
-    """1 tile · 4,096 tiles."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    """1 tile · 4,096 tiles · 2 matches."""
+    ending = "" if number == 1 else "es" if noun.endswith("ch") else "s"
+    return f"{number:,} {noun}{ending}"
 
 
 def duration(seconds: float) -> str:
