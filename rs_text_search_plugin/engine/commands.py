@@ -15,7 +15,7 @@ from .errors import Cancelled, QueryError, SearchError
 from .export import export_index
 from .jobs import Job, Json, explain, plain
 from .operations import call
-from .session import Session
+from .session import Session, index_of
 
 Watch = Callable[[int, int], None]
 
@@ -114,7 +114,10 @@ def export(session: Session, args: Namespace, watch: Watch) -> Json:
 
 
 def info(session: Session, args: Namespace, watch: Watch) -> Json:
-    """States of index folders, or of rasters' indexes."""
+    """States of index folders, or of rasters' indexes. Raises: IndexStoreError where there is neither."""
+    for name in args.words:
+        if not Path(name).exists():
+            index_of(name)
     return call(session, "info", {"indexes": args.words}, Job())
 
 

@@ -29,6 +29,15 @@ from .zone import Zone
 BATCH = 32
 MIN_TILE_PX = 32
 WAITING_BATCHES = 4
+OWN_FILES = (
+    "part-?????.parquet",
+    "meta.json",
+    "request.json",
+    "vectors-*.npy",
+    "ids-*.npy",
+    "vectors-*.faiss",
+)
+"""All that --restart removes; a folder given with --out may hold a person's own files."""
 ROW_BYTES = 64
 """A part's columns beside the embedding, compressed."""
 
@@ -210,7 +219,7 @@ def prepare(folder: Path, meta: Meta, mode: str) -> None:
         for file in damaged and [folder / "meta.json", *damaged]:
             file.unlink(missing_ok=True)
     else:
-        for pattern in ("part-*", "*.json", "*.npy", "*.faiss"):
+        for pattern in OWN_FILES:
             for file in folder.glob(pattern):
                 file.unlink()
     write_json(folder / "request.json", asdict(meta))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .crs import CrsUnusableError, moved
 from .errors import QueryError
 from .raster import open_raster
 from .store import Index
@@ -18,6 +19,8 @@ def tiles_at(index: Index, x: float, y: float, crs: str | None = None) -> I64:
     """Positions (k,) of the tiles over a point, nearest centre first; `crs` None is the raster's own."""
     a, b, c, d, e, f = index.meta.transform
     x, y = _to_raster(index, x, y, crs)
+    if not np.isfinite([x, y]).all():
+        return np.zeros(0, dtype=np.int64)
     column, row = np.linalg.solve([[a, b], [d, e]], [x - c, y - f])  # px
     left, top, width, height = np.asarray(index.windows).T  # (n,) each
     over = (left <= column) & (column < left + width) & (top <= row) & (row < top + height)
@@ -27,19 +30,14 @@ def tiles_at(index: Index, x: float, y: float, crs: str | None = None) -> I64:
 
 
 def _to_raster(index: Index, x: float, y: float, crs: str | None) -> tuple[float, float]:
-    """A raster without CRS takes the point as it is, as QGIS does. A point off the projection becomes NaN."""
+    """A raster without CRS takes the point as it is, as QGIS does. A point off the projection becomes infinite."""
     if crs is None or index.meta.crs is None:
         return x, y
-    from rasterio.errors import CRSError  # noqa: PLC0415 - quick starts
-    from rasterio.warp import transform  # noqa: PLC0415
-
     try:
-        xs, ys = transform(crs, index.meta.crs, [x], [y])
-    except CRSError as error:
-        raise QueryError(
-            f"Unknown CRS “{crs[:60]}”.", "Give an authority code such as EPSG:4326, or WKT."
-        ) from error
-    return (xs[0], ys[0]) if np.isfinite([xs[0], ys[0]]).all() else (np.nan, np.nan)
+        there = moved(np.array([[x, y]]), crs, index.meta.crs)[0]
+    except CrsUnusableError as error:
+        raise QueryError(f"{error}.", "Give an authority code such as EPSG:4326, or WKT.") from error
+    return float(there[0]), float(there[1])
 
 
 def thumbnails(index: Index, ids: Sequence[int], size: int, folder: Path) -> list[Path]:
@@ -49,7 +47,7 @@ def thumbnails(index: Index, ids: Sequence[int], size: int, folder: Path) -> lis
     if missing:
         windows = [Window(*map(int, index.windows[index.position(ids[i])])) for i in missing]
         with open_raster(index.meta.source, index.meta.bands) as raster:
-            for i, tile in zip(missing, raster.read_tiles(windows, size), strict=True):
+            for i, tile in zip(missing, raster.read_tiles(windows, size, index.meta.stretch), strict=True):
                 write_png(paths[i], tile)
     return paths
 

@@ -85,8 +85,9 @@ def export(report: Json) -> Iterator[str]:
 def info(report: Json) -> Iterator[str]:
     """One block an index."""
     for one in report["indexes"]:
-        yield f"{one['index']}: {one['state']}{', ' + one['detail'] if one['detail'] else ''}"
-        if one["state"] != "none":
+        detail = f" ({one['detail']})" if one["detail"] else ""
+        yield f"{one['index'] or one['source']}: {one['state']}{detail}"
+        if "tiles" in one:
             size = f"{_size(one['tile_px'])} px, overlap {one['overlap']:g}"
             yield f"  raster   {one['source']}"
             yield f"  model    {one['model']}"

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 MODELS_KEPT = 2
 INDEXES_KEPT = 32
+MARKS = ("meta.json", "request.json")
+"""An index folder has the second from its first moment on, and the first when it is complete."""
 
 
 class Recent(Generic[T]):
@@ -72,8 +74,7 @@ class Session:
     def index(self, name: str) -> store.Index:
         """An index by its folder, or by the raster it stands beside. Raises: IndexStoreError."""
         folder = index_of(name)
-        stamp = (folder / "meta.json").stat().st_mtime_ns
-        return self.indexes.get((folder, stamp), lambda: store.open_index(folder))
+        return self.indexes.get((folder, state_of(folder)), lambda: store.open_index(folder))
 
     def tiles_per_s(self, encoder: Encoder, batch: int = 32) -> float:
         """How fast an encoder is here, measured once on two batches of noise; the first only warms it up."""
@@ -89,8 +90,14 @@ class Session:
 
 
 def index_of(name: str) -> Path:
-    """The index folder that a folder or a raster's name stands for. Raises: IndexStoreError."""
-    for folder in (Path(name), store.index_folder(name, None)):
-        if (folder / "meta.json").is_file():
+    """The folder of the finished or unfinished index that a folder or a raster names. Raises: IndexStoreError."""
+    for folder in (Path(name), store.index_folder(name)):
+        if any((folder / file).is_file() for file in MARKS):
             return folder
-    raise IndexStoreError(f"No finished index at {name}.", "Make it with `rs-text-search index RASTER`.")
+    raise IndexStoreError(f"There is no index at {name}.", "Make it with `rs-text-search index RASTER`.")
+
+
+def state_of(folder: Path) -> tuple[int, ...]:
+    """Changes whenever an index is made anew or grows."""
+    parts = len(list(folder.glob("part-*.parquet")))
+    return parts, *(file.stat().st_mtime_ns for file in (folder / name for name in MARKS) if file.is_file())

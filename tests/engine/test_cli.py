@@ -184,6 +184,11 @@ def test_info(scene: Path, index: str, capsys: Captured) -> None:
     assert "64 of 64" in text(capsys, "info", scene)
 
 
+def test_info_of_a_raster_without_index(scene: Path, capsys: Captured) -> None:
+    assert answer(capsys, "info", scene)["indexes"][0]["state"] == "none"
+    assert text(capsys, "info", scene) == f"{scene}: none (not indexed)\n"
+
+
 def test_models(capsys: Captured) -> None:
     names = [model["name"] for model in answer(capsys, "models")["models"]]
     assert "compact" in names
@@ -216,6 +221,7 @@ def test_doctor_tells_what_is_broken(monkeypatch: pytest.MonkeyPatch, capsys: Ca
         ["search", "/nowhere/a.rsidx", "tanks"],
         ["describe", "/nowhere/a.rsidx", "--at", "1,2"],
         ["export", "/nowhere/a.rsidx", "/nowhere/b.shp"],
+        ["info", "/nowhere/a.rsidx"],
     ],
     ids=lambda argv: argv[0],
 )
@@ -343,8 +349,8 @@ def test_help_and_bad_calls_do_not_wait_for_heavy_packages() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
-    scene = write_scene(tmp_path / "scene.tif", side=1024)
-    run = fake("index", scene, "--tile-px", 16, env={**os.environ, "FAKE_SLOW_S": "0.2"})
+    scene = write_scene(tmp_path / "scene.tif", side=2048)
+    run = fake("index", scene, *TILE, env={**os.environ, "FAKE_SLOW_S": "0.05"})
     parts = Path(f"{scene}.rsidx")
     deadline = time.monotonic() + 60
     while not list(parts.glob("part-*.parquet")) and time.monotonic() < deadline and run.poll() is None:
