@@ -164,6 +164,8 @@ class EngineClient(QObject):
         if process is None:
             return
         reason, said = self._complaint or exit_reason(process), self._said
+        if not was_well and said.strip():
+            reason += f": {said.strip().splitlines()[-1]}"
         process.deleteLater()
         waiting, self._pending = list(self._pending.values()), {}
         again = was_well and self._may_restart

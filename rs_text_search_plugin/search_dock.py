@@ -7,6 +7,7 @@ from typing import Any
 
 from qgis.core import Qgis, QgsCoordinateReferenceSystem, QgsPointXY
 from qgis.gui import QgisInterface, QgsDockWidget
+from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 
@@ -272,6 +273,10 @@ class SearchDock(QgsDockWidget):
         self.pages.setCurrentIndex(0)
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
-        """Start the engine when the panel is first seen, not when QGIS starts."""
+        """Start the engine when the panel is first seen. QGIS shows every panel it is given, if only to hide it."""
         super().showEvent(event)
-        self.control.start()
+        QTimer.singleShot(0, self._seen)
+
+    def _seen(self) -> None:
+        if self.isVisible():
+            self.control.start()

@@ -258,7 +258,7 @@ def test_panel_without_engine_says_what_to_press(qgis_iface, qgis_new_project, q
     dock = SearchDock(qgis_iface, EngineClient())
     dock.show()
     assert dock.pages.currentWidget() is dock.control.page
-    assert dock.control.page.setup_button.isVisible()
+    qtbot.waitUntil(dock.control.page.setup_button.isVisible, timeout=WAIT_MS)
     assert "not set up" in dock.control.page.text.text()
     dock.close_down()
     dock.hide()

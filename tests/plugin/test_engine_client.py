@@ -161,6 +161,16 @@ def test_a_python_without_the_packages_is_not_restarted_forever(qgis_app, qtbot)
     assert starts == []
 
 
+def test_an_engine_that_cannot_start_tells_its_own_reason(qgis_app, qtbot, tmp_path):
+    script = tmp_path / "python"
+    script.write_text("#!/bin/sh\necho loading >&2\necho 'No module named torch' >&2\nexit 1\n")
+    script.chmod(0o755)
+    client = EngineClient()
+    with qtbot.waitSignal(client.stopped, timeout=5000) as stopped:
+        client.start(str(script))
+    assert stopped.args == ["it ended with code 1: No module named torch"]
+
+
 def test_without_any_python_the_request_says_what_to_do(qgis_app, qtbot):
     answer = ask(EngineClient(), qtbot, "search", {})
     assert answer.error.kind == "EngineMissing"

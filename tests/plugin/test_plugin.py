@@ -31,6 +31,7 @@ def iface(qgis_iface, monkeypatch):
 
     def dock(area, widget):
         window.addDockWidget(area, widget)
+        widget.show()  # as QGIS does
         calls.setdefault("addDockWidget", []).append(widget)
 
     for name in ("addPluginToRasterMenu", "removePluginRasterMenu"):
@@ -67,8 +68,9 @@ def test_unload_takes_out_what_load_put_in(iface, qtbot):
     assert calls["addCustomActionForLayerType"] == calls["removeCustomActionForLayerType"]
 
 
-def test_loading_starts_no_engine(iface):
+def test_loading_starts_no_engine(iface, qtbot):
     plugin = load(iface)
+    qtbot.wait(50)
     assert not plugin.engine.is_running()
     assert not plugin.dock.isVisible()
     plugin.unload()
