@@ -231,9 +231,9 @@ def runway(canvas: Canvas, frame: Frame, length: float) -> None:
 
 
 def bridges(canvas: Canvas, _rng: Rng) -> dict[str, BaseGeometry]:
-    """Two road bridges over the river, with parapets, piers and their shadow on the water."""
+    """Three road bridges over the river, with parapets, piers and their shadow on the water."""
     spans = []
-    for u, width in ((0, 14), (680, 12)):
+    for u, width in ((-228, 12), (0, 14), (444, 12)):
         crossing = shapely.LineString([STREETS.at(u, -300), STREETS.at(u, 300)]).intersection(
             river_bed().buffer(6)
         )

@@ -18,6 +18,7 @@ RIVER = [(2110, 500), (1850, 530), (1600, 505), (1300, 530), (1000, 505), (720, 
 SEA = [(-50, -50), (230, -50), (290, 150), (250, 330), (290, 480), (250, 600), (300, 700), (330, 730)]
 SEA += [(330, 1235), (270, 1300), (300, 1500), (240, 1750), (290, 2100), (-50, 2100)]
 WATER = (0.16, 0.24, 0.27)
+DEEP_GREENS = [(0.15, 0.26, 0.15), (0.13, 0.24, 0.14), (0.18, 0.29, 0.17), (0.12, 0.22, 0.14)]
 SOIL = (0.46, 0.39, 0.29)
 CROPS = [
     (0.55, 0.49, 0.33),
@@ -127,9 +128,17 @@ def forest(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:
     ]
     wood = shapely.Polygon(smooth([*edge, edge[0]]))
     canvas.paint(canvas.area(wood), (0.07, 0.10, 0.06), 0.1, 0.1)
-    for at in scatter(rng, wood, 5.2):
-        things.tree(canvas, rng, at, float(rng.gamma(9, 0.37)), cast=False)
+    for at in scatter(rng, wood, 4.6):
+        size = 0.8 + 0.5 * stands(at)
+        things.tree(
+            canvas, rng, at, size * rng.gamma(9, 0.33), things.pick(rng, DEEP_GREENS, 0.12), cast=False
+        )
     return {"forest": wood}
+
+
+def stands(at: Point) -> float:
+    """How old the trees of a place are, 0-1: forests are planted and felled in patches."""
+    return float(0.5 + 0.5 * np.sin(at[0] / 61 + 1.3 * np.sin(at[1] / 83)) * np.sin(at[1] / 47))
 
 
 def roads(canvas: Canvas) -> None:
@@ -139,7 +148,8 @@ def roads(canvas: Canvas) -> None:
         (-600, -145, 690, -145, 9),
         (-600, 118, 1060, 118, 9),
         (-265, 852, 1060, 852, 9),
-        (680, -145, 680, 118, 11),
+        (444, -145, 444, 118, 11),
+        (-228, -145, -228, 118, 11),
         (345, 118, 345, 852, 9),
     ):
         things.road(canvas, [at(u0, v0), at(u1, v1)], width)
