@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from qgis.core import QgsMapLayer, QgsMultiBandColorRenderer, QgsProject, QgsProviderRegistry, QgsRasterLayer
+from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import QPoint, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTreeWidget, QTreeWidgetItem, QWidget
 
 from .layers import RESULT_PROPERTY
+from .raster_source import shown_bands, source_of
 from .wording import count
 
 COMPLETE = "complete"
@@ -54,20 +55,7 @@ def raster_of(layer: QgsMapLayer) -> Raster:
         return Raster(
             layer.id(), layer.name(), reason="The raster cannot be opened. Repair the layer's data source."
         )
-    parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
-    plain = parts.get("path") and not parts.get("layerName")
-    return Raster(
-        layer.id(), layer.name(), parts["path"] if plain else layer.source(), bands=shown_bands(layer)
-    )
-
-
-def shown_bands(layer: QgsRasterLayer) -> list[int]:
-    """Bands a multi-band renderer shows as red, green, blue; empty for any other renderer."""
-    renderer = layer.renderer()
-    if not isinstance(renderer, QgsMultiBandColorRenderer):
-        return []
-    bands = [renderer.redBand(), renderer.greenBand(), renderer.blueBand()]
-    return bands if min(bands) > 0 else []
+    return Raster(layer.id(), layer.name(), source_of(layer), bands=shown_bands(layer))
 
 
 def state_words(info: dict[str, Any]) -> str:

@@ -162,7 +162,7 @@ def _install(python: str, requirements: Path) -> Generator[Command, Outcome, Non
     gpu = yield Command("", "nvidia-smi", ("--query-gpu=name,driver_version", "--format=csv,noheader"))
     torch = pinned(requirements, "torch")
     wheels = wheel_index(gpu.ok and bool(gpu.output.strip()))
-    outcome = yield Command(f"Installing {torch}", python, (*PIP, *bar, *wheels, torch))
+    outcome = yield Command(f"Installing {torch}", python, (*PIP, *bar, "--no-deps", *wheels, torch))
     require(outcome, f"{torch} could not be installed.", hint)
     outcome = yield Command("Installing the other packages", python, (*PIP, *bar, "-r", str(requirements)))
     require(outcome, "The engine's packages could not be installed.", hint)

@@ -17,7 +17,6 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
     QgsProcessingParameterFile,
     QgsProcessingParameterMultipleLayers,
-    QgsProviderRegistry,
     QgsRasterLayer,
 )
 from qgis.PyQt.QtGui import QIcon
@@ -25,6 +24,7 @@ from qgis.PyQt.QtGui import QIcon
 from rs_text_search_plugin.assets import icon
 from rs_text_search_plugin.engine_client import EngineClient, EngineError, Json
 from rs_text_search_plugin.environment import find_python
+from rs_text_search_plugin.raster_source import source_of
 
 MISSING = (
     "The search engine is not set up. Open the Text Search panel and press “Set up engine”, "
@@ -83,12 +83,11 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             client.stop()
 
 
-def source_of(layer: QgsRasterLayer) -> str:
-    """The file or address behind a layer. Raises: QgsProcessingException for what GDAL does not read."""
+def checked(layer: QgsRasterLayer | None) -> QgsRasterLayer:
+    """The layer. Raises: QgsProcessingException for what GDAL does not read."""
     if layer is None or layer.providerType() != "gdal":
         raise QgsProcessingException("Only rasters that GDAL reads as a file or address can be searched.")
-    parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
-    return layer.source() if parts.get("layerName") or not parts.get("path") else str(parts["path"])
+    return layer
 
 
 def index_parameters() -> list[QgsProcessingParameterDefinition]:
@@ -106,7 +105,7 @@ def indexes_of(algorithm: EngineAlgorithm, parameters: Json, context: QgsProcess
     """What `index_parameters` were given: rasters and index folders. Raises: QgsProcessingException."""
     layers = algorithm.parameterAsLayerList(parameters, RASTERS, context)
     folder = algorithm.parameterAsString(parameters, INDEX, context)
-    found = [source_of(layer) for layer in layers]
+    found = [source_of(checked(layer)) for layer in layers]
     if folder:
         found.append(str(Path(folder)))
     if not found:

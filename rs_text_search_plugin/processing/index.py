@@ -17,8 +17,9 @@ from qgis.core import (
 )
 
 from rs_text_search_plugin.engine_client import Json
+from rs_text_search_plugin.raster_source import shown_bands, source_of
 
-from .algorithm import EngineAlgorithm, advanced, area_of, source_of
+from .algorithm import EngineAlgorithm, advanced, area_of, checked
 
 INPUT = "INPUT"
 TILE_SIZE = "TILE_SIZE"
@@ -47,7 +48,8 @@ class IndexAlgorithm(EngineAlgorithm):
         "on where it stopped.\n\n"
         "Tile size: 0 takes the size the model sees. Smaller tiles find smaller things and take longer. "
         "Overlap: how much neighbouring tiles share, 0 to 0.9; it finds what lies on a border. "
-        "Bands: those shown as red, green and blue, in this order; one band is shown grey."
+        "Bands: those that become red, green and blue, in this order, or one that becomes grey; by default "
+        "those that the layer shows."
     )
 
     def initAlgorithm(self, configuration: Json | None = None) -> None:  # noqa: N802 - QGIS's name
@@ -86,8 +88,9 @@ class IndexAlgorithm(EngineAlgorithm):
         return {OUTPUT: report["index"], TILES: report["tiles"]}
 
     def _request(self, parameters: Json, context: QgsProcessingContext) -> Json:
+        layer = checked(self.parameterAsRasterLayer(parameters, INPUT, context))
         request = {
-            "source": source_of(self.parameterAsRasterLayer(parameters, INPUT, context)),
+            "source": source_of(layer),
             "overlap": self.parameterAsDouble(parameters, OVERLAP, context),
             "model": self.parameterAsString(parameters, MODEL, context),
             "device": self.parameterAsString(parameters, DEVICE, context),
@@ -99,6 +102,6 @@ class IndexAlgorithm(EngineAlgorithm):
             request["tile_m"] = size
         elif size:
             request["tile_px"] = round(size)
-        bands = self.parameterAsInts(parameters, BANDS, context)
+        bands = self.parameterAsInts(parameters, BANDS, context) or shown_bands(layer)
         out = self.parameterAsString(parameters, OUTPUT, context)
         return {**request, **({"bands": bands} if bands else {}), **({"out": out} if out else {})}

@@ -224,6 +224,7 @@ def test_torch_is_installed_alone_from_its_own_index(folder):
     commands = drive(generator, [GOOD_PROBE, OK, OK, BAD, OK])
     torch, rest = commands[4:6]
     assert torch.arguments[-1] == "torch==2.13.0"
+    assert "--no-deps" in torch.arguments
     assert setup_steps.CPU_WHEELS in torch.arguments
     assert not [a for a in rest.arguments if "pytorch.org" in a]
     assert all(c.program == torch.program for c in (commands[2], rest))

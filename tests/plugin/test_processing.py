@@ -10,6 +10,7 @@ from osgeo import gdal, osr
 from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
+    QgsFeature,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
@@ -18,6 +19,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from rs_text_search_plugin.footprints import tile_geometry
 from rs_text_search_plugin.processing import algorithm
 from rs_text_search_plugin.processing.provider import SearchProvider
 from rs_text_search_plugin.processing.search import MatchStyle
@@ -116,10 +118,11 @@ def test_index_hands_everything_on(provider, raster, tmp_path):
     assert "100 tiles" in notes.infos[-1]
 
 
-def test_index_by_default_asks_for_nothing_special(provider, raster):
+def test_index_by_default_asks_for_what_the_layer_shows(provider, raster):
     result = run("index", {"INPUT": raster})
     asked = json.loads(Path(result["OUTPUT"], "meta.json").read_text())
-    assert sorted(asked) == ["device", "mode", "model", "overlap", "source"]
+    assert sorted(asked) == ["bands", "device", "mode", "model", "overlap", "source"]
+    assert asked["bands"] == [1, 2, 3]
     assert result["OUTPUT"] == raster + ".rsidx"
 
 
@@ -161,7 +164,6 @@ def test_matches_that_are_loaded_are_styled(indexed):
 
 
 def test_export_goes_back_to_the_rasters_own_corners(indexed, tmp_path):
-    """Also from a layer in another CRS, where footprints are bent."""
     out = str(tmp_path / "matches.gpkg")
     run("search", {"RASTERS": [indexed], "TEXT": "tanks", "TOP": 3, "OUTPUT": out})
     shape = str(tmp_path / "out.shp")
@@ -175,6 +177,29 @@ def test_export_goes_back_to_the_rasters_own_corners(indexed, tmp_path):
         [500000, 5599900],
     ]
     assert (exported[1]["id"], exported[1]["index"]) == (1, indexed + ".rsidx")
+
+
+def test_export_straightens_footprints_of_another_crs(indexed, tmp_path):
+    matches = run(
+        "search", {"RASTERS": [indexed], "TEXT": "tanks", "TOP": 3, "OUTPUT": str(tmp_path / "m.gpkg")}
+    )
+    utm, degrees = QgsCoordinateReferenceSystem("EPSG:32632"), QgsCoordinateReferenceSystem("EPSG:4326")
+    layer = QgsVectorLayer("Polygon?crs=EPSG:4326", "in degrees", "memory")
+    source = read(matches["OUTPUT"])
+    layer.dataProvider().addAttributes(source.fields())
+    layer.updateFields()
+    for feature in source.getFeatures():
+        moved = QgsFeature(layer.fields())
+        for field in layer.fields():
+            moved[field.name()] = feature[field.name()]
+        corners = [[v.x(), v.y()] for v in feature.geometry().vertices()][:4]
+        moved.setGeometry(tile_geometry(corners, utm, degrees))
+        layer.dataProvider().addFeature(moved)
+    shape = tmp_path / "out.shp"
+    run("export", {"INPUT": layer, "OUTPUT": str(shape)})
+    first = json.loads(shape.read_text())[0]["corners"]
+    expected = [[500000, 5600000], [500100, 5600000], [500100, 5599900], [500000, 5599900]]
+    assert [pytest.approx(point, abs=0.001) for point in expected] == first
 
 
 def test_export_refuses_other_layers(provider, qgis_app):
@@ -227,4 +252,4 @@ def test_without_an_engine_it_says_what_to_do(provider, monkeypatch):
 def test_layers_that_gdal_does_not_read_are_refused(qgis_app):
     layer = QgsRasterLayer("type=xyz&url=http://localhost/{z}/{x}/{y}.png", "tiles", "wms")
     with pytest.raises(QgsProcessingException, match="GDAL"):
-        algorithm.source_of(layer)
+        algorithm.checked(layer)
