@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from qgis.core import (
     QgsFeature,
     QgsFeatureSink,
     QgsField,
     QgsFields,
+    QgsMapLayer,
     QgsProcessing,
     QgsProcessingContext,
     QgsProcessingException,
@@ -21,14 +24,13 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterString,
-    QgsVectorLayer,
     QgsWkbTypes,
 )
 from qgis.PyQt.QtCore import QVariant
 
 from rs_text_search_plugin.engine_client import Json
 from rs_text_search_plugin.footprints import crs_from, tile_geometry
-from rs_text_search_plugin.styles import style_matches
+from rs_text_search_plugin.styles import style_heat, style_matches
 
 from .algorithm import EngineAlgorithm, area_of, index_parameters, indexes_of
 
@@ -42,6 +44,8 @@ OUTPUT = "OUTPUT"
 VERDICT = "VERDICT"
 STRONG = "STRONG"
 POSSIBLE = "POSSIBLE"
+UNNAMED = ("", "Matches", "Heat")
+"""What QGIS calls the outputs when the person does not."""
 FIELDS = (
     ("rank", QVariant.Int),
     ("score", QVariant.Double),
@@ -55,19 +59,28 @@ FIELDS = (
 """As in the exports, and the index's folder, by which `export` finds the tiles again."""
 
 
-class MatchStyle(QgsProcessingLayerPostProcessorInterface):
-    """Colours the layer of matches once it is loaded; QGIS holds no reference, so one instance lives on."""
+class Style(QgsProcessingLayerPostProcessorInterface):
+    """Colours an output once it is loaded. QGIS keeps no reference, so the two there are live on."""
 
-    instance: MatchStyle
+    def __init__(self, colour: Callable[[Any], None]) -> None:
+        super().__init__()
+        self.colour = colour
 
     def postProcessLayer(  # noqa: N802 - QGIS's name
-        self, layer: QgsVectorLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+        self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> None:
         """Style the layer."""
-        style_matches(layer)
+        self.colour(layer)
+
+    def attach(self, output: str, name: str, context: QgsProcessingContext) -> None:
+        """See to an output, if the person wants it loaded, and call it by what was searched for."""
+        if context.willLoadLayerOnCompletion(output):
+            details = context.layerToLoadOnCompletionDetails(output)
+            details.name = name if details.name in UNNAMED else details.name
+            details.setPostProcessor(self)
 
 
-MatchStyle.instance = MatchStyle()
+MATCH_STYLE, HEAT_STYLE = Style(style_matches), Style(style_heat)
 
 
 class SearchAlgorithm(EngineAlgorithm):
@@ -120,6 +133,8 @@ class SearchAlgorithm(EngineAlgorithm):
         result = self.ask("search", request, feedback)
         feedback.pushInfo(result["verdict"])
         destination = self._write(result, parameters, context, feedback)
+        MATCH_STYLE.attach(destination, result["query"], context)
+        HEAT_STYLE.attach(heat, f"{result['query']} (heat)", context)
         counts = {STRONG: result["strong"], POSSIBLE: result["possible"], VERDICT: result["verdict"]}
         return {OUTPUT: destination, **counts, **({HEAT: heat} if heat else {})}
 
@@ -147,10 +162,6 @@ class SearchAlgorithm(EngineAlgorithm):
             feature.setGeometry(geometry)
             feature.setAttributes(attributes(match, source, result))
             sink.addFeature(feature, QgsFeatureSink.Flag.FastInsert)
-        if context.willLoadLayerOnCompletion(destination):
-            details = context.layerToLoadOnCompletionDetails(destination)
-            details.name = details.name or result["query"]
-            details.setPostProcessor(MatchStyle.instance)
         return destination
 
 

@@ -14,6 +14,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingOutputLayerDefinition,
     QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
@@ -22,7 +23,6 @@ from qgis.core import (
 from rs_text_search_plugin.footprints import tile_geometry
 from rs_text_search_plugin.processing import algorithm
 from rs_text_search_plugin.processing.provider import SearchProvider
-from rs_text_search_plugin.processing.search import MatchStyle
 
 FAKE = str(Path(__file__).parent / "fake_engine.py")
 NAMES = ["describe", "export", "index", "search"]
@@ -153,13 +153,14 @@ def test_search_that_finds_nothing_is_no_error(indexed, tmp_path):
     assert result["VERDICT"] == "Nothing stands out."
 
 
-def test_matches_that_are_loaded_are_styled(indexed):
+def test_matches_that_are_loaded_are_named_and_styled(indexed):
     context = QgsProcessingContext()
-    result = run(
-        "search", {"RASTERS": [indexed], "TEXT": "tanks", "OUTPUT": "TEMPORARY_OUTPUT"}, context=context
-    )
+    output = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", QgsProject.instance())
+    result = run("search", {"RASTERS": [indexed], "TEXT": "tanks", "OUTPUT": output}, context=context)
+    details = context.layerToLoadOnCompletionDetails(result["OUTPUT"])
     layer = context.takeResultLayer(result["OUTPUT"])
-    MatchStyle.instance.postProcessLayer(layer, context, Notes())
+    details.postProcessor().postProcessLayer(layer, context, Notes())
+    assert details.name == "tanks"
     assert layer.renderer().classAttribute() == "score"
 
 
