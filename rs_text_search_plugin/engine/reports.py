@@ -87,33 +87,30 @@ def info(report: Json) -> Iterator[str]:
     for one in report["indexes"]:
         detail = f" ({one['detail']})" if one["detail"] else ""
         yield f"{one['index'] or one['source']}: {one['state']}{detail}"
-        if "tiles" in one:
-            size = f"{_size(one['tile_px'])} px, overlap {one['overlap']:g}"
+        if one.get("tile_px"):
+            skipped = f", {one['empty']:,} without enough valid pixels" if one["empty"] else ""
             yield f"  raster   {one['source']}"
             yield f"  model    {one['model']}"
-            yield f"  tiles    {one['tiles']:,} of {one['tiles_planned']:,}, {size}"
-            yield f"  on disk  {one['bytes'] / 1e6:.1f} MB"
+            yield f"  tiles    {one['tiles']:,} of {one['tiles_planned']:,}{skipped}"
+            yield f"  of size  {' x '.join(map(str, one['tile_px']))} px, overlap {one['overlap']:g}"
+            yield f"  on disk  {size(one['bytes'])}"
 
 
-def _size(sides: Sequence[int] | None) -> str:
-    return " x ".join(map(str, sides)) if sides else "-"
+def size(count: float) -> str:
+    """Bytes for reading."""
+    return f"{count / 1e6:,.0f} MB" if count >= 1e7 else f"{count / 1e3:,.0f} kB"
 
 
 def models(report: Json) -> Iterator[str]:
     """One line a model."""
-    rows = [
-        [
-            m["name"],
-            "yes" if m["installed"] else "no",
-            f"{m['bytes'] / 1e6:.0f} MB",
-            m["dim"],
-            m["size_px"],
-            m["licence"],
-            m["title"],
-        ]
-        for m in report["models"]
-    ]
-    yield from table(rows, ["name", "installed", "size", "dim", "px", "licence", "title"])
+    names = ("name", "title", "dim", "size_px", "licence")
+    rows = []
+    for model in report["models"]:
+        name, title, dim, side, licence = (model[key] for key in names)
+        rows.append(
+            [name, title, "yes" if model["installed"] else "no", size(model["bytes"]), dim, side, licence]
+        )
+    yield from table(rows, ["name", "title", "installed", "size", "dim", "px", "licence"])
 
 
 def evaluate(report: Json) -> Iterator[str]:

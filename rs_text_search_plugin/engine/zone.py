@@ -20,6 +20,10 @@ EDGE_PARTS = 100
 """An edge is cut into parts of 1/100 of the area's size before it is reprojected, as it may bend."""
 
 
+HALF_TURN = 180.0
+"""Degrees: what seems to span more has crossed the date line."""
+
+
 @dataclass(frozen=True)
 class Zone:
     """A GeoJSON geometry; `crs` None means each raster's own."""
@@ -35,8 +39,10 @@ class Zone:
         """(n, 4, 2) footprints in `crs` -> (n,) whether each meets the area."""
         import shapely  # noqa: PLC0415 - only needed when an area is given
 
-        area = self.on(crs)
         low, high = corners.min(axis=1), corners.max(axis=1)
+        area = self.on(crs, shapely.box(*low.min(axis=0), *high.max(axis=0)))
+        if area.is_empty:
+            return np.zeros(len(corners), dtype=bool)
         x0, y0, x1, y1 = area.bounds
         near: npt.NDArray[np.bool_] = (
             (low[:, 0] <= x1) & (high[:, 0] >= x0) & (low[:, 1] <= y1) & (high[:, 1] >= y0)
@@ -45,8 +51,8 @@ class Zone:
         near[near] = shapely.intersects(area, shapely.polygons(corners[near]))
         return near
 
-    def on(self, crs: str | None) -> BaseGeometry:
-        """The area in a raster's CRS; raises QueryError when it cannot be brought there."""
+    def on(self, crs: str | None, extent: BaseGeometry) -> BaseGeometry:
+        """The area in a raster's CRS as far as it reaches over `extent`, a box in that CRS; raises QueryError."""
         import shapely  # noqa: PLC0415
 
         try:
@@ -57,7 +63,28 @@ class Zone:
             ) from error
         if area.is_empty:
             raise QueryError("The area is empty.", "Draw or choose a polygon.")
-        return area if self.crs is None or crs is None else _reproject(area, self.crs, crs)
+        if self.crs is None or crs is None:
+            return area
+        near = area & _surroundings(extent, crs, self.crs)
+        return near if near.is_empty else _reproject(near, self.crs, crs)
+
+
+def _surroundings(extent: BaseGeometry, source: str, target: str) -> BaseGeometry:
+    """What lies around `extent` in another CRS: a country, or the world, cannot be brought whole to a CRS that
+    is valid around the raster only. Across the date line it is a box on either side.
+    """
+    import shapely  # noqa: PLC0415
+
+    moved = _reproject(extent, source, target)
+    x0, y0, x1, y1 = moved.bounds
+    if x1 - x0 <= HALF_TURN or x1 > HALF_TURN:  # or metres
+        return shapely.box(x0, y0, x1, y1).buffer(max(x1 - x0, y1 - y0) / 2, join_style="mitre")
+    x = shapely.get_coordinates(moved)[:, 0]
+    halves = [
+        shapely.box(x[x > 0].min() - 1, y0 - 1, 180, y1 + 1),
+        shapely.box(-180, y0 - 1, x[x <= 0].max() + 1, y1 + 1),
+    ]
+    return shapely.union_all(halves)
 
 
 def _reproject(area: BaseGeometry, source: str, target: str) -> BaseGeometry:

@@ -126,6 +126,12 @@ def test_search_in_an_area_given_as_a_file(index: str, tmp_path: Path, capsys: C
     assert answer(capsys, "search", index, "green", "--area", file)["tiles"] == 4
 
 
+def test_an_area_may_be_the_world_or_elsewhere(index: str, capsys: Captured) -> None:
+    assert answer(capsys, "search", index, "red", "--area", "-180,-90,180,90")["tiles"] == 64
+    nothing = answer(capsys, "search", index, "red", "--area", "-20,50,-19,51")
+    assert (nothing["matches"], nothing["verdict"]) == ([], "No indexed tile lies in this area.")
+
+
 def test_search_takes_a_raster_for_its_index(scene: Path, index: str, capsys: Captured) -> None:
     assert answer(capsys, "search", scene, "red")["sources"][0]["index"] == index
 
@@ -356,9 +362,8 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     while not list(parts.glob("part-*.parquet")) and time.monotonic() < deadline and run.poll() is None:
         time.sleep(0.05)
     run.send_signal(signal.SIGINT)
-    start = time.monotonic()
     _, err = run.communicate(timeout=60)
-    assert time.monotonic() - start < 3
     assert run.returncode == 130
     assert "Traceback" not in err
     assert list(parts.glob("part-*.parquet"))
+    assert not (parts / "meta.json").exists()
