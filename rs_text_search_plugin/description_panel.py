@@ -58,6 +58,16 @@ class DescriptionPanel(QFrame):
         self._empty_tags()
         for row, tag in enumerate(described["tags"][:TAGS]):
             self._add_tag(row, tag)
+        self._allow_examples(True)
+        self.show()
+
+    def show_waiting(self) -> None:
+        """Say that the engine is looking; the first description takes a few seconds."""
+        self.described = {}
+        self.title.clear()
+        self.sentence.setText("Looking ...")
+        self._empty_tags()
+        self._allow_examples(False)
         self.show()
 
     def dismiss(self) -> None:
@@ -88,6 +98,7 @@ class DescriptionPanel(QFrame):
     def _build_head(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.addWidget(self.title, 1)
+        self.buttons = []
         for text, tip, slot in (
             ("More like this", "Search for tiles that look like this one", lambda: self._example(True)),
             ("Less", "Search for tiles that do not look like this one", lambda: self._example(False)),
@@ -101,7 +112,12 @@ class DescriptionPanel(QFrame):
             button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             button.clicked.connect(slot)
             row.addWidget(button)
+            self.buttons.append(button)
         return row
+
+    def _allow_examples(self, allowed: bool) -> None:
+        for button in self.buttons[:2]:
+            button.setEnabled(allowed)
 
     def _example(self, wanted: bool) -> None:
         self.example_added.emit(self.described, wanted)

@@ -110,6 +110,7 @@ class EngineControl(QObject):
         footer = QWidget(parent)
         self.device = QLabel(footer)
         self.device.setEnabled(False)
+        self.device.setWordWrap(True)
         self.device.setToolTip("What the model runs on, and why")
         self.device.setAccessibleName("Device")
         self.menu_button = QToolButton(footer)

@@ -157,6 +157,7 @@ class ResultLayers:
         style_matches(layer)
         QgsProject.instance().addMapLayer(layer, False)
         self._group().insertLayer(0, layer)
+        self._group().setExpanded(True)
         self._matches_id = layer.id()
         return layer
 
@@ -165,7 +166,7 @@ class ResultLayers:
         group = root.findGroup(GROUP)
         if group is None:
             group = root.insertGroup(0, GROUP)
-            group.setExpanded(True)
+            group.setExpanded(False)  # an empty group cannot be shown open; see `_matches_layer`
         return group
 
     @staticmethod

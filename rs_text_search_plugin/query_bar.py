@@ -55,7 +55,7 @@ class QueryBar(QWidget):
     def query(self) -> dict[str, Any]:
         """`text`, `without`, `like` and `unlike` of a search request; empty when there is nothing to seek."""
         text = self.text.text().strip()
-        without = self.without.text().strip() if self.without_button.isChecked() else ""
+        without = self.without.text().strip()
         like = [{"index": e.index, "id": e.id} for e in self.examples if e.wanted]
         unlike = [{"index": e.index, "id": e.id} for e in self.examples if not e.wanted]
         if not text and not like:
@@ -97,34 +97,28 @@ class QueryBar(QWidget):
             QgsSettings().setValue(HISTORY, kept)
 
     def _build(self) -> None:
-        self.text = self._line(
-            "storage tanks near the sea", "What to search for, in a few English words", "Search for"
-        )
+        self.text = self._line("Search for", "What to search for, in a few English words, e.g. storage tanks")
         self.text.setShowSearchIcon(True)
         completer = QCompleter(self._history, self)
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.text.setCompleter(completer)
         self.search_button = self._button("Search", "Search the checked rasters (Enter)", icon("search"))
         self.search_button.clicked.connect(self._submit)
-        self.without_button = self._button("Without", "Words for what the matches should not show")
-        self.without_button.setCheckable(True)
-        self.without = self._line("ships", "What the matches should not show", "Without")
-        self.without.hide()
-        self.without_button.toggled.connect(self._toggle_without)
+        self.without = self._line("Without", "What the matches should not show, e.g. ships; may stay empty")
         self.chips = QGridLayout()
         self.chips.setSpacing(4)
         row = QHBoxLayout()
-        for widget in (self.text, self.search_button, self.without_button):
-            row.addWidget(widget)
+        row.addWidget(self.text)
+        row.addWidget(self.search_button)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(row)
         column.addWidget(self.without)
         column.addLayout(self.chips)
 
-    def _line(self, example: str, tip: str, name: str) -> QgsFilterLineEdit:
+    def _line(self, name: str, tip: str) -> QgsFilterLineEdit:
         line = QgsFilterLineEdit(self)
-        line.setPlaceholderText(f"{name} ..., for example: {example}")
+        line.setPlaceholderText(f"{name} ...")
         line.setToolTip(tip)
         line.setAccessibleName(name)
         line.textChanged.connect(self._pause.start)
@@ -144,13 +138,6 @@ class QueryBar(QWidget):
     def _submit(self) -> None:
         self._pause.stop()
         self.submitted.emit()
-
-    def _toggle_without(self, shown: bool) -> None:
-        self.without.setVisible(shown)
-        if shown:
-            self.without.setFocus()
-        if self.without.text().strip():
-            self._submit()
 
     def _show_chips(self) -> None:
         while self.chips.count():

@@ -29,6 +29,7 @@ class ResultsPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.result: dict[str, Any] = {}
+        self._nearest_of = ""  # the query whose nearest matches are shown although none is claimed
         self.verdict = QLabel(self)
         self.verdict.setWordWrap(True)
         self.verdict.setAccessibleName("What the search found")
@@ -38,7 +39,7 @@ class ResultsPanel(QWidget):
         self.verdict.setTextInteractionFlags(
             Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
         )
-        self.verdict.linkActivated.connect(lambda _: self.threshold.slider.setValue(0))
+        self.verdict.linkActivated.connect(self._show_nearest)
         self.gallery = MatchGallery(self)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -51,9 +52,11 @@ class ResultsPanel(QWidget):
 
     def show_result(self, result: dict[str, Any], names: dict[str, str]) -> None:
         """Show a search's result, empty for none; `names` maps an index folder to its raster's name."""
+        if self._nearest_of not in ("", result.get("query", "")):
+            self._nearest_of = ""
+            self.threshold.slider.setValue(POSSIBLE)
         self.result = result
         self.filter_box.setVisible(bool(result))
-        self.gallery.setVisible(bool(result))
         for button in (self.export_button, self.clear_button, self.heat_button):
             button.setVisible(bool(result))
         self.threshold.show_counts(result.get("histogram", []))
@@ -75,12 +78,17 @@ class ResultsPanel(QWidget):
         shown = len(self.shown_matches())
         self.caption.setText(f"S&core from {low}: {count(shown, 'match')}")
         self.export_button.setEnabled(shown > 0)
+        self.gallery.setVisible(shown > 0)
         if self.result:
             nearest = (
                 "" if shown or not self.result["matches"] else " <a href='#'>Show the nearest anyway</a>"
             )
             self.verdict.setText(f"{self.result['verdict']}{nearest}")
         self.filtered.emit(low, top)
+
+    def _show_nearest(self) -> None:
+        self._nearest_of = self.result["query"]
+        self.threshold.slider.setValue(0)
 
     def _build_filter(self) -> QWidget:
         self.filter_box = QWidget(self)

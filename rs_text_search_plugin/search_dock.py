@@ -40,7 +40,10 @@ class SearchDock(QgsDockWidget):
         self._connect()
 
     def close_down(self) -> None:
-        """Let go of the project, the map and the engine's signals."""
+        """Let go of the project, the map and the engine's signals, and ask the engine nothing more."""
+        self._drop_search()
+        self.bar.clear()
+        self.results.show_result({}, {})
         self.control.detach()
         self.rasters.detach()
         self.layers.clear_outline()
@@ -184,11 +187,16 @@ class SearchDock(QgsDockWidget):
 
     def _describe(self, place: Json) -> None:
         self.setUserVisible(True)
-        self.engine.request("describe", place, self._show_description, self.show_error)
+        self.description.show_waiting()
+        self.engine.request("describe", place, self._show_description, self._not_described)
 
     def _show_description(self, described: Json) -> None:
         self.layers.outline(described["corners"], described["crs"])
         self.description.show_description(described, self.rasters.names().get(described["index"], ""))
+
+    def _not_described(self, error: EngineError) -> None:
+        self.description.dismiss()
+        self.show_error(error)
 
     def _place(self, point: QgsPointXY, crs: QgsCoordinateReferenceSystem) -> Json:
         wkt = crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT_PREFERRED)

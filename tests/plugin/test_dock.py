@@ -140,6 +140,28 @@ def test_nothing_found_is_an_answer(ready, qtbot):
     assert not ready.results.export_button.isEnabled()
 
 
+def test_nearest_are_shown_on_request_and_only_for_this_query(ready, qtbot, monkeypatch):
+    request = ready.engine.request
+
+    def with_low_scores(op, args, on_result, *rest):
+        def lower(result):
+            for match in result["matches"] if op == "search" else ():
+                match["score"] /= 4
+            on_result(result)
+
+        return request(op, args, lower, *rest)
+
+    monkeypatch.setattr(ready.engine, "request", with_low_scores)
+    search(ready, qtbot, "yurts")
+    assert ready.results.gallery.matches.rowCount() == 0
+    assert not ready.results.gallery.isVisible()
+    ready.results.verdict.linkActivated.emit("#")
+    assert ready.results.gallery.matches.rowCount() == 50
+    ready.bar.text.clear()
+    search(ready, qtbot, "igloos")
+    assert ready.results.threshold.slider.value() == 50
+
+
 def test_examples_and_without(ready, qtbot, monkeypatch):
     search(ready, qtbot, "tanks")
     asked = []
@@ -147,7 +169,6 @@ def test_examples_and_without(ready, qtbot, monkeypatch):
     monkeypatch.setattr(ready.engine, "request", lambda *args: asked.append(args[:2]) or request(*args))
     match = ready.results.shown_matches()[2]
     ready.results.gallery.example_added.emit(match, False)
-    ready.bar.without_button.click()
     qtbot.keyClicks(ready.bar.without, "ships")
     qtbot.keyClick(ready.bar.without, Qt.Key.Key_Return)
     arguments = [args for op, args in asked if op == "search"][-1]
@@ -170,7 +191,8 @@ def test_history_remembers_what_was_submitted(ready, qtbot):
 def test_describe_a_match(ready, qtbot):
     search(ready, qtbot, "tanks")
     ready.results.gallery.described.emit(ready.results.shown_matches()[7])
-    qtbot.waitUntil(ready.description.isVisible, timeout=WAIT_MS)
+    assert ready.description.isVisible()
+    qtbot.waitUntil(lambda: ready.description.described != {}, timeout=WAIT_MS)
     assert "Storage tanks" in ready.description.sentence.text()
     assert "Tile 7" in ready.description.title.text()
     assert ready.layers._outline is not None
