@@ -285,13 +285,9 @@ class EngineClient(QObject):
 
     def _tick(self) -> None:
         """Counts seconds in which this process ran, so that a laptop waking up does not kill its engine."""
-        self._read_leftovers()
-        self._silent(TICK_S)
-
-    def _read_leftovers(self) -> None:
-        """Lines left behind when a callback raised."""
         if self._process is not None and self._process.canReadLine():
-            self._read()
+            self._read()  # lines left behind when a callback raised
+        self._silent(TICK_S)
 
     def _silent(self, seconds: float) -> None:
         """Ends an engine that owes an answer and shows no sign of life."""

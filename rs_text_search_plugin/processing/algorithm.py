@@ -17,6 +17,7 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
     QgsProcessingParameterFile,
     QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterNumber,
     QgsRasterLayer,
 )
 from qgis.PyQt.QtGui import QIcon
@@ -128,4 +129,10 @@ def area_of(algorithm: EngineAlgorithm, parameters: Json, name: str, context: Qg
 def advanced(parameter: QgsProcessingParameterDefinition) -> QgsProcessingParameterDefinition:
     """The parameter, shown among the advanced ones."""
     parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
+    return parameter
+
+
+def decimals(places: int, parameter: QgsProcessingParameterNumber) -> QgsProcessingParameterNumber:
+    """The number, shown with so many decimal places; QGIS shows six."""
+    parameter.setMetadata({"widget_wrapper": {"decimals": places}})
     return parameter

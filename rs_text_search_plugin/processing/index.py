@@ -19,7 +19,7 @@ from qgis.core import (
 from rs_text_search_plugin.engine_client import Json
 from rs_text_search_plugin.raster_source import shown_bands, source_of
 
-from .algorithm import EngineAlgorithm, advanced, area_of, checked
+from .algorithm import EngineAlgorithm, advanced, area_of, checked, decimals
 
 INPUT = "INPUT"
 TILE_SIZE = "TILE_SIZE"
@@ -61,9 +61,11 @@ class IndexAlgorithm(EngineAlgorithm):
         )
         for parameter in (
             QgsProcessingParameterRasterLayer(INPUT, "Raster"),
-            QgsProcessingParameterNumber(TILE_SIZE, "Tile size (0: automatic)", real, 0, minValue=0),
+            decimals(
+                1, QgsProcessingParameterNumber(TILE_SIZE, "Tile size (0: automatic)", real, 0, minValue=0)
+            ),
             QgsProcessingParameterEnum(UNIT, "Tile size is in", ["pixels", "metres"], defaultValue=PIXELS),
-            QgsProcessingParameterNumber(OVERLAP, "Overlap", real, 0, minValue=0, maxValue=0.9),
+            decimals(2, QgsProcessingParameterNumber(OVERLAP, "Overlap", real, 0, minValue=0, maxValue=0.9)),
             QgsProcessingParameterExtent(EXTENT, "Only in this area", optional=True),
             bands,
             advanced(QgsProcessingParameterString(MODEL, "Model", "compact")),

@@ -100,13 +100,13 @@ class SearchAlgorithm(EngineAlgorithm):
 
     def initAlgorithm(self, configuration: Json | None = None) -> None:  # noqa: N802 - QGIS's name
         """Declare parameters and outputs."""
-        real, whole = QgsProcessingParameterNumber.Type.Double, QgsProcessingParameterNumber.Type.Integer
+        whole = QgsProcessingParameterNumber.Type.Integer
         for parameter in (
             *index_parameters(),
             QgsProcessingParameterString(TEXT, "What to search for"),
             QgsProcessingParameterString(WITHOUT, "Without", optional=True),
             QgsProcessingParameterNumber(TOP, "At most this many matches", whole, 200, minValue=1),
-            QgsProcessingParameterNumber(MIN_SCORE, "Lowest score", real, 0, minValue=0, maxValue=100),
+            QgsProcessingParameterNumber(MIN_SCORE, "Lowest score", whole, 0, minValue=0, maxValue=100),
             QgsProcessingParameterExtent(EXTENT, "Only in this area", optional=True),
             QgsProcessingParameterFeatureSink(OUTPUT, "Matches", QgsProcessing.SourceType.TypeVectorPolygon),
             QgsProcessingParameterRasterDestination(HEAT, "Heat", optional=True, createByDefault=False),
