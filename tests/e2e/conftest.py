@@ -64,4 +64,6 @@ def quiet_home(tmp_path: Path) -> dict[str, str]:
     """An environment in which no test sees the person's caches or engine."""
     hidden = {"RS_TEXT_SEARCH_PYTHON", "PYTHONPATH", "PROJ_LIB", "PROJ_DATA", "GDAL_DATA"}
     shown = {name: value for name, value in os.environ.items() if name not in hidden}
-    return {**shown, "HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    home = tmp_path / "home"
+    home.mkdir()
+    return {**shown, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}

@@ -78,8 +78,12 @@ class Desktop:
 
     # ---- hands ----
     def press(self, name: str) -> None:
-        """Clicks on a widget once it is there and enabled."""
-        self.click(*middle(self.widget(name)["rect"]))
+        """Clicks on a widget once it is there, enabled and standing still."""
+        before: dict[str, Any] = {}
+        while (now := self.widget(name)) != before:
+            before = now
+            time.sleep(0.75)
+        self.click(*middle(now["rect"]))
 
     def choose(self, *entries: str) -> None:
         """Clicks through menus, from an entry of the menu bar or of an open menu."""
@@ -140,16 +144,15 @@ def wait(
 
 
 def find(things: list[dict[str, Any]], name: str, enabled: bool = True) -> dict[str, Any] | None:
-    """The first whose name or text begins so."""
-    wanted = (thing for thing in things if thing["enabled"] or not enabled)
-    return next(
-        (
-            t
-            for t in wanted
-            if t.get("name", "").startswith(name) or t["text"].replace("&", "").startswith(name)
-        ),
-        None,
-    )
+    """The first of that name or text, or else the first whose name or text begins so."""
+
+    def called(thing: dict[str, Any]) -> tuple[str, str]:
+        return thing.get("name", ""), thing["text"].replace("&", "")
+
+    wanted = [thing for thing in things if thing["enabled"] or not enabled]
+    exact = (thing for thing in wanted if name in called(thing))
+    begun = (thing for thing in wanted if any(word.startswith(name) for word in called(thing)))
+    return next(exact, None) or next(begun, None)
 
 
 def middle(rect: list[int]) -> tuple[float, float]:

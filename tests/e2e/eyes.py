@@ -39,7 +39,9 @@ def widgets() -> list[dict[str, Any]]:
     for widget in QApplication.allWidgets():
         if not widget.isVisible() or widget.visibleRegion().isEmpty():
             continue
-        name, text = widget.accessibleName() or widget.toolTip() or widget.objectName(), words(widget)
+        title = widget.windowTitle() if widget.isWindow() else ""
+        name = widget.accessibleName() or widget.toolTip() or title or widget.objectName()
+        text = words(widget)
         if name or text:
             rect = on_screen(widget, widget.visibleRegion().boundingRect())
             kind = type(widget).__name__

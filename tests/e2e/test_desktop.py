@@ -9,7 +9,7 @@ import pytest
 from pyogrio import read_info
 
 from tests.demo.truth import truth
-from tests.e2e.desktop import Desktop, Seen, find, wait
+from tests.e2e.desktop import PATIENCE_S, Desktop, Seen, find
 from tests.e2e.profile import make_profile
 
 WAY_TO_PANEL = ["Raster", "RS Text Search", "Text Search"]
@@ -41,10 +41,9 @@ def test_index_search_describe_export(
     make_profile(desktop.folder)
     desktop.start(own_scene, env=quiet_home)
     desktop.choose(*WAY_TO_PANEL)
-    desktop.press("Index")
-    desktop.wait(lambda seen: find(seen["widgets"], "Search for"), "search line")
-    wait((own_scene.parent / "scene.tif.rsidx" / "meta.json").exists, "index")
-
+    desktop.press("Index 1 raster")
+    done = own_scene.parent / "scene.tif.rsidx" / "meta.json"
+    desktop.wait(lambda seen: done.exists(), "index", 2 * PATIENCE_S)
     desktop.press("Search for")
     desktop.type(PHRASE)
     desktop.key("Return")
@@ -66,7 +65,7 @@ def test_index_search_describe_export(
     desktop.wait(lambda seen: find(seen["widgets"], "Export the matches shown"), "file dialog")
     desktop.type(str(target))
     desktop.key("Return")
-    wait(target.exists, "shapefile")
+    desktop.wait(lambda seen: target.exists(), "shapefile")
     assert read_info(target)["features"] > 0
 
 
