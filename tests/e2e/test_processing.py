@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pyogrio import read_info
 
-from tests.e2e.profile import PLUGIN, make_profile
+from tests.e2e.profile import make_profile
 
 # Debian's wrapper hands the program an option it does not know; the program itself is fine.
 PROGRAM = shutil.which("qgis_process.bin") or shutil.which("qgis_process") or "qgis_process"
@@ -37,12 +37,6 @@ def run(tmp_path: Path, quiet_home: dict[str, str]) -> Algorithm:
         results: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{") :])["results"]
         return results
 
-    subprocess.run(
-        [PROGRAM, "plugins", "enable", PLUGIN],
-        env={**quiet_home, **settings},
-        capture_output=True,
-        check=True,
-    )
     return run
 
 
