@@ -88,7 +88,10 @@ class IndexPanel(QWidget):
         self.estimate.setVisible(due > 0)
 
     def show_plans(self, plans: list[dict[str, Any]]) -> None:
-        """Tell what indexing would cost, summed over rasters."""
+        """Tell what indexing would cost, summed over rasters; nothing where it cannot be told."""
+        if not plans:
+            self.estimate.clear()
+            return
         tiles, seconds, space = (sum(plan[key] for plan in plans) for key in ("tiles", "seconds", "bytes"))
         badges = sorted({badge for plan in plans for badge in plan["badges"]})
         parts = [

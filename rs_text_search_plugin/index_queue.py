@@ -7,7 +7,7 @@ from typing import Any, Callable
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
 from .engine_client import EngineClient, EngineError
-from .raster_list import Raster
+from .raster_list import OUTDATED, Raster
 from .tasks import EngineTask
 
 Options = dict[str, Any]
@@ -16,7 +16,8 @@ Options = dict[str, Any]
 def arguments(raster: Raster, options: Options) -> dict[str, Any]:
     """Arguments of `plan` and `index` for a raster."""
     bands = {"bands": raster.bands} if raster.bands else {}
-    return {"source": raster.source, **options, **bands}
+    anew = {"mode": "restart"} if raster.state in OUTDATED else {}
+    return {"source": raster.source, **bands, **anew, **options}
 
 
 class IndexQueue(QObject):

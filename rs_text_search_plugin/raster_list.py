@@ -16,6 +16,7 @@ from .wording import count
 COMPLETE = "complete"
 SEARCHABLE = (COMPLETE, "unfinished")
 ROWS_MIN, ROWS_MAX = 2, 6
+OUTDATED = ("stale", "other-model", "damaged")
 STATE_WORDS = {
     "none": "not indexed",
     "stale": "raster changed",

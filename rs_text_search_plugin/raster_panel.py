@@ -11,7 +11,7 @@ from qgis.PyQt.QtWidgets import QVBoxLayout, QWidget
 
 from .engine_client import EngineClient
 from .index_panel import IndexPanel
-from .index_queue import IndexQueue
+from .index_queue import IndexQueue, arguments
 from .raster_list import COMPLETE, Raster, RasterList
 from .wording import count, duration
 
@@ -33,6 +33,7 @@ class RasterPanel(QgsCollapsibleGroupBox):
         self.list = RasterList(self)
         self.indexing = IndexPanel(self)
         self.queue = IndexQueue(engine, self)
+        self._planned: list[dict[str, Any]] = []
         column = QVBoxLayout(self)
         column.setContentsMargins(6, 6, 6, 6)
         column.addWidget(self.list)
@@ -84,12 +85,20 @@ class RasterPanel(QgsCollapsibleGroupBox):
         if not self.queue.running():
             due = self._due()
             self.indexing.show_due(len(due))
-            if due and self.engine.is_ready():
-                self.queue.plan(due, self.indexing.options(), self._show_plans)
+            self._plan(due)
         self.refreshed.emit()
 
+    def _plan(self, due: list[Raster]) -> None:
+        """Ask for an estimate unless it would be the same: the engine measures its speed for it."""
+        options = self.indexing.options()
+        question = [arguments(raster, options) for raster in due]
+        if due and self.engine.is_ready() and question != self._planned:
+            self._planned = question
+            self.indexing.estimate.setText("Estimating ...")
+            self.queue.plan(due, options, self._show_plans)
+
     def _show_plans(self, plans: list[dict[str, Any]]) -> None:
-        if plans and not self.queue.running():
+        if not self.queue.running():
             self.indexing.show_plans(plans)
 
     def _index_due(self) -> None:
@@ -109,6 +118,7 @@ class RasterPanel(QgsCollapsibleGroupBox):
 
     def _ended(self) -> None:
         self.indexing.end_progress()
+        self._planned = []
         self.refresh()
 
     def _layers_leave(self, layer_ids: list[str]) -> None:

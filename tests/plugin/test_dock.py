@@ -15,7 +15,9 @@ from qgis.PyQt.QtWidgets import QAbstractButton, QAbstractScrollArea, QAbstractS
 
 from rs_text_search_plugin import engine_control
 from rs_text_search_plugin.engine_client import EngineClient
+from rs_text_search_plugin.index_queue import arguments
 from rs_text_search_plugin.layers import GROUP
+from rs_text_search_plugin.raster_list import Raster
 from rs_text_search_plugin.search_dock import SearchDock
 
 WAIT_MS = 8000
@@ -77,6 +79,14 @@ def test_settings_reach_the_engine(panel, add_raster, qtbot):
     assert asked["tile_m"] == 120
     assert "tile_px" not in asked
     assert asked["bands"] == [4, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("state", "mode"), [("stale", "restart"), ("damaged", "restart"), ("unfinished", None)]
+)
+def test_outdated_index_is_made_anew(state, mode):
+    raster = Raster("id", "scene", "scene.tif", info={"state": state, "tiles": 5})
+    assert arguments(raster, {"overlap": 0.0}).get("mode") == mode
 
 
 def test_cancel_keeps_what_is_done_and_says_so(panel, add_raster, qtbot, qgis_iface):
