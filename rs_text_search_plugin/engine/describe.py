@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import vocabulary
+from . import vocabulary, word_vectors
 from .calibration import POSSIBLE, STRONG, background, calibration, lines, percent
 from .types import F32, I64, Description, Encoder, Tag
 from .vocabulary import Word
@@ -37,7 +37,7 @@ def describe(index: Index, tile_id: int, encoder: Encoder) -> Description:
     index.require(encoder.fingerprint)
     position = index.position(tile_id)
     chosen = visible(index, encoder)
-    texts = vocabulary.vectors(encoder)[chosen]
+    texts = word_vectors.vectors(encoder)[chosen]
     scores = _scores(index, encoder, texts, index.vectors[[position]])[0]
     order = np.argsort(-scores, kind="stable")
     words = [vocabulary.words()[i] for i in chosen]
@@ -53,7 +53,7 @@ def contents(index: Index, encoder: Encoder, most: int = 30) -> list[Content]:
     index.require(encoder.fingerprint)
     chosen = visible(index, encoder)
     tiles = background(index.vectors)
-    scores = _scores(index, encoder, vocabulary.vectors(encoder)[chosen], tiles)  # (n, k)
+    scores = _scores(index, encoder, word_vectors.vectors(encoder)[chosen], tiles)  # (n, k)
     scale = len(index.vectors) / max(1, len(tiles))
     strong = (scores >= STRONG).sum(axis=0)
     found = [

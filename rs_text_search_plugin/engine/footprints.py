@@ -57,10 +57,12 @@ def footprints(
     warnings = []
     for folder, index in indexes.items():
         mine = folders == folder
-        if index.meta.crs is None and mine.any():
+        if not mine.any():
+            continue
+        if index.meta.crs is None:
             warnings.append(_without_crs(index, target))
             kept[mine] = target is None
-        elif target is not None and mine.any():
+        elif target is not None:
             shapes[mine] = _moved(shapes[mine], index.meta.crs, target)
     rows = np.flatnonzero(kept)
     return Footprints(np.array(shapely.to_wkb(shapes[rows]), dtype=object), rows, target, tuple(warnings))

@@ -12,7 +12,9 @@ import tomllib
 
 from .errors import QueryError
 from .types import F32, Encoder
+from .vocabulary import words
 
+CENTRE_EVERY = 5
 SENTENCE_WORDS = 6
 """From so many words on, a text with a verb is taken as a sentence."""
 VERBS = frozenset(
@@ -30,7 +32,6 @@ class Prompts:
 
     templates: tuple[str, ...]
     sentence: str
-    neutral: tuple[str, ...]
 
 
 @cache
@@ -38,7 +39,7 @@ def prompts() -> Prompts:
     """Read once from the package."""
     text = files("rs_text_search_plugin.resources").joinpath("prompts.toml").read_text("utf-8")
     raw = tomllib.loads(text)
-    return Prompts(tuple(raw["templates"]), raw["sentence"], tuple(raw["neutral"]))
+    return Prompts(tuple(raw["templates"]), raw["sentence"])
 
 
 def tidy(text: str) -> str:
@@ -48,8 +49,8 @@ def tidy(text: str) -> str:
 
 def is_sentence(text: str) -> bool:
     """Whether a text stands on its own instead of naming a thing."""
-    words = re.findall(r"\w+", text.lower())
-    return len(words) >= SENTENCE_WORDS and not VERBS.isdisjoint(words)
+    found = re.findall(r"\w+", text.lower())
+    return len(found) >= SENTENCE_WORDS and not VERBS.isdisjoint(found)
 
 
 def framed(text: str) -> list[str]:
@@ -70,9 +71,10 @@ _centres: dict[str, F32] = {}
 
 
 def centre(encoder: Encoder) -> F32:
-    """(dim,) what every text of an encoder has in common: the mean of the neutral prompts."""
+    """(dim,) what every text of an encoder has in common: the mean over a cross-section of the vocabulary."""
     if encoder.fingerprint not in _centres:
-        _centres[encoder.fingerprint] = encoder.texts(list(prompts().neutral)).mean(axis=0)
+        usual = [word.name for word in words()[::CENTRE_EVERY]]
+        _centres[encoder.fingerprint] = encoder.texts(usual).mean(axis=0)
     return _centres[encoder.fingerprint]
 
 

@@ -16,6 +16,8 @@ from .types import F32, I32
 if TYPE_CHECKING:
     from .store import Index
 
+Mask = npt.NDArray[np.bool_]
+ALL = slice(None)
 NODATA = -1.0
 """Heat where nothing is indexed; scores are 0-100."""
 
@@ -43,9 +45,9 @@ class Cells:
     right: I32
 
 
-def cells(index: Index) -> Cells:
-    """One cell is one stride of the lattice; without overlap that is one tile."""
-    lattice, windows = index.meta.lattice, np.asarray(index.windows)
+def cells(index: Index, chosen: Mask | slice = ALL) -> Cells:
+    """Cells of the chosen tiles. One cell is one stride of the lattice; without overlap that is one tile."""
+    lattice, windows = index.meta.lattice, np.asarray(index.windows[chosen])
 
     def span(start: I32, size: I32, step: int, length: int) -> tuple[int, I32, I32]:
         count = max(1, round(length / step))
@@ -109,7 +111,7 @@ def write_heat(index: Index, scores: F32, path: Path) -> Path:
     return path
 
 
-def merge(index: Index, scores: F32, chosen: npt.NDArray[np.bool_]) -> tuple[list[Region], I32]:
+def merge(index: Index, scores: F32, chosen: Mask) -> tuple[list[Region], I32]:
     """Regions of the chosen tiles (n,) that overlap or touch, corners included; best first, numbered from 1.
 
     Returns the regions and the region number of each tile (n,), 0 where it is not chosen.
@@ -117,7 +119,7 @@ def merge(index: Index, scores: F32, chosen: npt.NDArray[np.bool_]) -> tuple[lis
     labels = np.zeros(len(chosen), dtype=np.int32)
     if not chosen.any():
         return [], labels
-    numbers, polygons = _components(cells(index), chosen)
+    numbers, polygons = _components(cells(index, chosen))
     best = np.zeros(len(polygons) + 1, dtype=np.float32)
     np.maximum.at(best, numbers, scores[chosen])
     order = np.argsort(-best[1:], kind="stable") + 1
@@ -134,24 +136,18 @@ def merge(index: Index, scores: F32, chosen: npt.NDArray[np.bool_]) -> tuple[lis
     return found, labels
 
 
-def _components(grid: Cells, chosen: npt.NDArray[np.bool_]) -> tuple[I32, list[dict[str, Any]]]:
-    """Component number from 1 of each chosen tile, and each component's polygon in cell coordinates."""
+def _components(grid: Cells) -> tuple[I32, list[dict[str, Any]]]:
+    """Component number from 1 of each tile, and each component's polygon in cell coordinates."""
     from rasterio.features import rasterize, shapes  # noqa: PLC0415 - not needed to search
 
-    picked = Cells(grid.rows, grid.cols, *(a[chosen] for a in (grid.top, grid.bottom, grid.left, grid.right)))
-    y0, x0 = int(picked.top.min()), int(picked.left.min())
-    small = Cells(
-        int(picked.bottom.max()) - y0,
-        int(picked.right.max()) - x0,
-        *(picked.top - y0, picked.bottom - y0, picked.left - x0, picked.right - x0),
-    )
+    x0, y0 = int(grid.left.min()), int(grid.top.min())
+    rows, cols = int(grid.bottom.max()) - y0, int(grid.right.max()) - x0
+    small = Cells(rows, cols, grid.top - y0, grid.bottom - y0, grid.left - x0, grid.right - x0)
     mask = np.rint(box_sum(small)) > 0
-    found = list(shapes(mask.astype(np.uint8), mask=mask, connectivity=8))
-    polygons = [polygon for polygon, _ in found]
-    numbered = [(polygon, i) for i, polygon in enumerate(polygons, start=1)]
+    polygons = [polygon for polygon, _ in shapes(mask.astype(np.uint8), mask=mask, connectivity=8)]
+    numbered = ((polygon, i) for i, polygon in enumerate(polygons, start=1))
     labels = rasterize(numbered, out_shape=mask.shape, dtype="int32")
-    shifted = [_shift(polygon, x0, y0) for polygon in polygons]
-    return labels[small.top, small.left], shifted
+    return labels[small.top, small.left], [_shift(polygon, x0, y0) for polygon in polygons]
 
 
 def _shift(polygon: dict[str, Any], x: int, y: int) -> dict[str, Any]:

@@ -76,8 +76,8 @@ def search(  # noqa: PLR0913 - one per field of the protocol's request
         index.require(encoder.fingerprint)
     zone = None if area is None else Zone(area, area_crs)
     scored = _score_all(indexes, encoder, query, zone)
-    regions, labels = _regions(scored, min_score)
-    matches = _ranked(scored, labels, top, min_score)
+    regions, tables = _regions(scored, min_score)
+    matches = _ranked(scored, tables, top, min_score)
     counts = np.concatenate([item.scores[item.inside] for item in scored])
     strong, possible = int((counts >= STRONG).sum()), int(((counts >= POSSIBLE) & (counts < STRONG)).sum())
     return SearchResult(
@@ -88,7 +88,7 @@ def search(  # noqa: PLR0913 - one per field of the protocol's request
         possible=possible,
         tiles=len(counts),
         seconds=time.perf_counter() - start,
-        histogram=tuple(int(n) for n in np.histogram(counts, HISTOGRAM_BINS, (0, 100))[0]),
+        histogram=histogram(counts),
         matches=tuple(matches),
         regions=tuple(regions),
         scores=tuple(item.scores for item in scored),
@@ -97,6 +97,8 @@ def search(  # noqa: PLR0913 - one per field of the protocol's request
 
 def verdict(strong: int, possible: int, places: int, tiles: int) -> str:
     """One sentence about what was found."""
+    if not tiles:
+        return "No indexed tile lies in this area."
     if not strong + possible:
         return f"Nothing stands out among {tiles:,} tiles."
     found = [f"{count:,} {word}" for count, word in ((strong, "strong"), (possible, "possible")) if count]
@@ -105,12 +107,18 @@ def verdict(strong: int, possible: int, places: int, tiles: int) -> str:
     return f"{' and '.join(found)} {noun}{where} among {tiles:,} tiles."
 
 
+def histogram(scores: F32) -> tuple[int, ...]:
+    """How many of (n,) scores lie in each of the equal bins from 0 to 100."""
+    bins = np.minimum((scores * (HISTOGRAM_BINS / 100)).astype(np.intp), HISTOGRAM_BINS - 1)
+    return tuple(int(count) for count in np.bincount(bins, minlength=HISTOGRAM_BINS))
+
+
 def describe_query(query: Query) -> str:
     """A query in one line, as exports and layers carry it."""
     marks = [f"{len(ids)} {word}" for ids, word in ((query.like, "like"), (query.unlike, "unlike")) if ids]
     text = queries.tidy(query.text)
     text += f" without {queries.tidy(query.without)}" if query.without.strip() else ""
-    return text + (f" [{', '.join(marks)}]" if marks else "")
+    return (text + (f" [{', '.join(marks)}]" if marks else "")).lstrip()
 
 
 def _score_all(indexes: list[Index], encoder: Encoder, query: Query, zone: Zone | None) -> list[_Scored]:
@@ -166,46 +174,45 @@ def _key(folder: str | Path) -> str:
     return str(Path(folder).resolve())
 
 
-def _regions(scored: list[_Scored], min_score: float) -> tuple[list[Region], list[I32]]:
-    """Regions of all indexes numbered together, best first, and each tile's region number, index by index."""
-    floor = max(POSSIBLE, min_score)
+def _regions(scored: list[_Scored], min_score: float) -> tuple[list[Region], list[tuple[I32, I32]]]:
+    """Regions of all indexes numbered together, best first; and of each index two tables, tile row -> number
+    within the index -> number in the result.
+    """
     merged = [merge(item.index, item.scores, item.inside & (item.scores >= POSSIBLE)) for item in scored]
-    every = [(region.score, i, region) for i, (found, _) in enumerate(merged) for region in found]
-    every.sort(key=lambda entry: -entry[0])
+    every = [(-region.score, i, region) for i, (found, _) in enumerate(merged) for region in found]
+    every.sort(key=lambda entry: entry[:2])
     numbers = [np.zeros(len(found) + 1, dtype=np.int32) for found, _ in merged]
-    regions = []
-    for number, (score, i, region) in enumerate(every, start=1):
-        if score >= floor:
-            numbers[i][region.region] = number
-            regions.append(replace(region, region=number))
-    return regions, [table[labels] for table, (_, labels) in zip(numbers, merged, strict=True)]
+    regions: list[Region] = []
+    for _, i, region in every:
+        if region.score >= min_score:
+            regions.append(replace(region, region=len(regions) + 1))
+            numbers[i][region.region] = len(regions)
+    return regions, [(labels, table) for (_, labels), table in zip(merged, numbers, strict=True)]
 
 
-def _ranked(scored: list[_Scored], labels: list[I32], top: int, min_score: float) -> list[Match]:
+def _ranked(scored: list[_Scored], tables: list[tuple[I32, I32]], top: int, min_score: float) -> list[Match]:
     """The best `top` tiles of all indexes; equal ones in the order of indexes and ids."""
-    picked = [_best(item, top, min_score) for item in scored]
-    order = [(-float(scored[i].logits[row]), i, int(row)) for i, rows in enumerate(picked) for row in rows]
-    order.sort()
-    return [
-        _match(scored[i], row, rank, int(labels[i][row]))
-        for rank, (_, i, row) in enumerate(order[:top], start=1)
-    ]
+    found: list[tuple[float, int, Match]] = []
+    for number, (item, (labels, table)) in enumerate(zip(scored, tables, strict=True)):
+        rows = _best(item, top, min_score)
+        matches = _matches(item, rows, table[labels[rows]])
+        found += [(-float(item.logits[row]), number, match) for row, match in zip(rows, matches, strict=True)]
+    found.sort(key=lambda entry: entry[:2])
+    return [replace(match, rank=rank) for rank, (_, _, match) in enumerate(found[:top], start=1)]
 
 
-def _best(item: _Scored, top: int, min_score: float) -> list[int]:
+def _best(item: _Scored, top: int, min_score: float) -> I64:
     """Rows of the best tiles of one index, best first; none shares SHARE of its area with a better one."""
-    logits = np.where(item.inside & (item.scores >= min_score), item.logits, -np.inf)
+    rows = np.flatnonzero(item.inside & (item.scores >= min_score))
     reach_y, reach_x = _reach(item.index)
-    pool = min(len(logits), top * (2 * reach_y + 1) * (2 * reach_x + 1))
-    rows = np.argpartition(-logits, pool - 1)[:pool] if pool < len(logits) else np.arange(len(logits))
-    rows = rows[np.lexsort((rows, -logits[rows]))]
-    rows = rows[np.isfinite(logits[rows])]
-    if not reach_y + reach_x:
-        return [int(row) for row in rows[:top]]
-    return _thinned(item.index, rows, top)
+    pool = top * (2 * reach_y + 1) * (2 * reach_x + 1)
+    if pool < len(rows):
+        rows = rows[np.argpartition(item.logits[rows], len(rows) - pool)[-pool:]]
+    rows = rows[np.lexsort((rows, -item.logits[rows]))]
+    return _thinned(item.index, rows, top) if reach_y + reach_x else rows[:top]
 
 
-def _thinned(index: Index, rows: I64, top: int) -> list[int]:
+def _thinned(index: Index, rows: I64, top: int) -> I64:
     """Greedy: walk down the ranking, keep a tile unless a kept one shares SHARE of its area."""
     kept: list[int] = []
     taken = np.zeros((0, 4), dtype=np.int64)
@@ -217,7 +224,7 @@ def _thinned(index: Index, rows: I64, top: int) -> list[int]:
         taken = np.concatenate([taken, window[None]])
         if len(kept) == top:
             break
-    return kept
+    return np.array(kept, dtype=np.int64)
 
 
 def _shares(window: I64, others: I64) -> npt.NDArray[np.float64]:
@@ -235,19 +242,13 @@ def _reach(index: Index) -> tuple[int, int]:
     return int(y), int(x)
 
 
-def _match(item: _Scored, row: int, rank: int, region: int) -> Match:
-    index = item.index
-    tile, window = int(index.ids[row]), Window(*(int(v) for v in index.windows[row]))
-    corners = index.corners(np.array([row]))[0]
-    lattice_row, lattice_col = divmod(tile, index.cols)
-    return Match(
-        index=str(index.folder),
-        id=tile,
-        row=lattice_row,
-        col=lattice_col,
-        score=round(float(item.scores[row]), 2),
-        rank=rank,
-        region=region,
-        window=window,
-        corners=tuple((float(x), float(y)) for x, y in corners),
-    )
+def _matches(item: _Scored, rows: I64, regions: I32) -> list[Match]:
+    """Matches of one index, (k,) rows; their rank is not known yet."""
+    index, matches = item.index, []
+    corners, windows = index.corners(rows).tolist(), np.asarray(index.windows[rows]).tolist()
+    for i, tile in enumerate(np.asarray(index.ids[rows]).tolist()):
+        row, col = divmod(tile, index.cols)
+        score, ring = round(float(item.scores[rows[i]]), 2), tuple((x, y) for x, y in corners[i])
+        region, window = int(regions[i]), Window(*windows[i])
+        matches.append(Match(str(index.folder), tile, row, col, score, 0, region, window, ring))
+    return matches

@@ -60,21 +60,29 @@ _opened: dict[tuple[str, int], Any] = {}
 
 def _quantised(index: Index) -> Any:
     """The index's half-precision copy: from memory, from its cache file, or built and put there."""
-    import faiss  # noqa: PLC0415
-
     made = (index.folder / "meta.json").stat().st_mtime_ns
     key = (str(index.folder), made)
     if key in _opened:
         return _opened[key]
     path = index.folder / "vectors-fp16.faiss"
-    if path.is_file() and path.stat().st_mtime_ns >= made:
-        found = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
-    else:
+    found = _read(path, len(index.vectors)) if path.is_file() and path.stat().st_mtime_ns >= made else None
+    if found is None:
         found = _build(index)
         _keep(found, path)
     _opened.clear()
     _opened[key] = found
     return found
+
+
+def _read(path: Path, rows: int) -> Any:
+    """The cache file, or None when it is damaged or of other tiles."""
+    import faiss  # noqa: PLC0415
+
+    try:
+        found = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
+    except RuntimeError:  # how faiss says that a file is not its own
+        return None
+    return found if found.ntotal == rows else None
 
 
 def _build(index: Index) -> Any:

@@ -1,0 +1,179 @@
+"""Fit a model's calibration to held-out pictures with captions; prints the block for models/registry.toml.
+
+    rs-text-search evaluate compact --data rsicd.jsonl --split val --save-embeddings val.npz
+    python -m rs_text_search_plugin.engine.fitting compact --embeddings val.npz --data rsicd.jsonl
+
+A picture shows a query when its scene label goes by that name, does not when neither label nor captions mention
+it, and is left out in between. Indexes are simulated by drawing pictures: 5 to 1500 tiles, of one to all scenes,
+some with the loss of contrast that unfamiliar imagery has. The constants come from every other name, the figures
+from the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from rs_text_search_plugin import models
+from rs_text_search_plugin.models.phrases import phrases as model_phrases
+
+from .calibration import Calibration, lines, percent, usual
+from .query import phrases, unit
+from .types import F32, Encoder
+
+NONSENSE = (
+    "elephants", "igloo", "pyramids", "giraffe", "banana", "piano", "spaceship", "laptop computer", "cat", "guitar",
+    "submarine", "hot air balloon", "kitchen table", "birthday cake", "bicycle wheel", "penguins", "coffee cup",
+)  # fmt: skip
+"""What no picture shows."""
+CLEAN = 0.93
+"""Share of queries for absent things that must find nothing."""
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Queries against pictures. `yes` and `no` are (queries, pictures); neither where nobody can tell."""
+
+    texts: F32
+    images: F32
+    yes: Mask
+    no: Mask
+    scenes: npt.NDArray[np.str_]
+
+    def part(self, first: int) -> Truth:
+        """Every other query."""
+        return Truth(self.texts[first::2], self.images, self.yes[first::2], self.no[first::2], self.scenes)
+
+
+def truth(encoder: Encoder, images: F32, rows: list[dict[str, object]]) -> Truth:
+    """images (n, dim) and their JSONL rows -> what they show."""
+    scenes = np.array([str(row["label"]) for row in rows])
+    captions = [" ".join(map(str, row["captions"])).lower() for row in rows]  # type: ignore[call-overload]
+    labels = {scene: model_phrases().labels.get(scene, (scene,)) for scene in np.unique(scenes)}
+    names = sorted({name for group in labels.values() for name in group})
+    yes = np.stack([np.isin(scenes, [scene for scene in labels if name in labels[scene]]) for name in names])
+    told = np.stack(
+        [[all(word in caption for word in _stems(name)) for caption in captions] for name in names]
+    )
+    texts = phrases(encoder, [*names, *NONSENSE])
+    none = np.zeros((len(NONSENSE), len(rows)), dtype=bool)
+    return Truth(texts, images, np.concatenate([yes, none]), np.concatenate([~yes & ~told, ~none]), scenes)
+
+
+def _stems(name: str) -> list[str]:
+    small = {"a", "the", "with", "of", "and", "in", "by", "many"}
+    return [word.rstrip("s") for word in re.findall("[a-z]+", name) if word not in small]
+
+
+def simulated(pictures: Truth, count: int, seed: int) -> Iterator[tuple[npt.NDArray[np.intp], F32]]:
+    """`count` indexes: which pictures (n,), and their vectors (n, dim)."""
+    rng = np.random.default_rng(seed)
+    scenes = np.unique(pictures.scenes)
+    for _ in range(count):
+        chosen = rng.choice(scenes, rng.integers(1, len(scenes) + 1), replace=False)
+        share = rng.dirichlet(np.full(len(chosen), rng.choice([0.3, 1, 3])))
+        counts = rng.multinomial(int(np.exp(rng.uniform(np.log(5), np.log(1500)))), share)
+        pools = [np.flatnonzero(pictures.scenes == scene) for scene in chosen]
+        rows = np.concatenate([rng.choice(pool, n) for pool, n in zip(pools, counts, strict=True)])
+        tiles, fade = pictures.images[rows], max(0.0, rng.uniform(-0.3, 0.5))
+        yield rows, unit((1 - fade) * tiles + fade * tiles.mean(axis=0))
+
+
+def fit(pictures: Truth, count: int = 60, seed: int = 1) -> Calibration:
+    """Logistic regression on (s, z), then the bias lowered until CLEAN of the absent queries find nothing."""
+    scores = pictures.images @ pictures.texts.T
+    start = Calibration(0, 0, 0, float(scores.mean()), float(scores.std(axis=0).mean()))
+    features, wanted = [], []
+    for rows, tiles in simulated(pictures, count, seed):
+        s = tiles @ pictures.texts.T
+        mean, spread = usual(start, s)
+        known = (pictures.yes | pictures.no).T[rows]
+        features.append(np.stack([s, (s - mean) / spread], axis=-1)[known])
+        wanted.append(pictures.yes.T[rows][known])
+    x, y = np.concatenate(features).astype(np.float64), np.concatenate(wanted).astype(np.float64)
+    weights = logistic(x, y)
+    if weights[1] < 0:  # the background says nothing that the cosine does not
+        weights = np.array([*logistic(x[:, :1], y), 0])[[0, 2, 1]]
+    cosine, behind, bias = map(float, weights)
+    found = Calibration(bias, cosine, behind, start.mean, start.spread)
+    while clean(found, pictures, count, seed) < CLEAN:
+        found = Calibration(found.bias - 0.1, cosine, behind, start.mean, start.spread)
+    return found
+
+
+def logistic(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(n, k) and 0/1 (n,) -> weights (k + 1,), the bias last; Newton's method."""
+    x = np.column_stack([x, np.ones(len(x))])
+    weights = np.zeros(x.shape[1])
+    for _ in range(25):
+        chance = 1 / (1 + np.exp(-x @ weights))
+        curve = (x * (chance * (1 - chance))[:, None]).T @ x / len(y) + 1e-6 * np.eye(len(weights))
+        weights -= np.linalg.solve(curve, x.T @ (chance - y) / len(y))
+    return weights
+
+
+def scored(model: Calibration, pictures: Truth, count: int, seed: int) -> Iterator[tuple[F32, Mask, Mask]]:
+    """Scores (tiles, queries) of simulated indexes, with yes and no of the same shape."""
+    for rows, tiles in simulated(pictures, count, seed):
+        slope, offset = np.array([(i.slope, i.offset) for i in lines(model, pictures.texts, tiles)]).T
+        logits = (tiles @ pictures.texts.T) * slope + offset
+        yield percent(logits.astype(np.float32)), pictures.yes.T[rows], pictures.no.T[rows]
+
+
+def clean(model: Calibration, pictures: Truth, count: int, seed: int) -> float:
+    """Share of (index, absent query) pairs for which nothing reaches 50."""
+    loudest = [
+        np.asarray(scores.max(axis=0))[np.asarray(no.all(axis=0))]
+        for scores, _, no in scored(model, pictures, count, seed)
+    ]
+    return float((np.concatenate(loudest) < 50).mean())
+
+
+def figures(model: Calibration, pictures: Truth, count: int = 60, seed: int = 2) -> dict[str, float]:
+    """What the constants are worth: right above 80, silent on absent things, present things found."""
+    right, strong, found = 0, 0, []
+    for scores, yes, no in scored(model, pictures, count, seed):
+        sure = (scores >= 80) & (yes | no)
+        right, strong = right + int((sure & yes).sum()), strong + int(sure.sum())
+        found.append(np.asarray(((scores >= 50) & yes).any(axis=0))[np.asarray(yes.any(axis=0))])
+    return {
+        "right_above_80": right / max(1, strong),
+        "silent_when_absent": clean(model, pictures, count, seed),
+        "found_when_present": float(np.concatenate(found).mean()),
+    }
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="fitting", description="Fit a model's score calibration.")
+    parser.add_argument("model")
+    parser.add_argument(
+        "--embeddings", type=Path, required=True, help="what evaluate --save-embeddings wrote"
+    )
+    parser.add_argument("--data", type=Path, required=True, help="the JSONL they come from")
+    args = parser.parse_args()
+    stored = np.load(args.embeddings, allow_pickle=False)
+    table = {
+        Path(row["image"]).stem: row for row in map(json.loads, args.data.read_text("utf-8").splitlines())
+    }
+    encoder = models.load(args.model, "cpu")
+    rows = [table[Path(str(name)).stem] for name in stored["image_names"]]
+    pictures = truth(encoder, stored["images"].astype(np.float32), rows)
+    found = fit(pictures.part(0))
+    print(f"[{args.model}.calibration]")
+    print("# " + ", ".join(f"{name} {value:.3f}" for name, value in figures(found, pictures.part(1)).items()))
+    print(f'fingerprint = "{encoder.fingerprint}"')
+    for name, value in asdict(found).items():
+        print(f"{name} = {value:.4f}")
+
+
+if __name__ == "__main__":
+    main()

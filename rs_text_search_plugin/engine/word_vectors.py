@@ -1,0 +1,63 @@
+"""The vocabulary's vectors for an encoder, kept in the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from .query import centre, phrases, unit
+from .types import F32, Encoder
+from .vocabulary import source, words
+
+
+def cache_folder() -> Path:
+    """Where this program keeps what it can make again: the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
+    return Path(base) / "rs-text-search"
+
+
+_known: dict[str, F32] = {}
+
+
+def vectors(encoder: Encoder) -> F32:
+    """(words, dim) unit length, row for row with `words()`; made once per encoder and kept on disk."""
+    recipe = hashlib.sha256(source() + encoder.fingerprint.encode()).hexdigest()[:24]
+    if recipe not in _known:
+        path = cache_folder() / f"vocabulary-{recipe}.npy"
+        shape = (len(words()), encoder.dim)
+        found = _read(path)
+        if found is None or found.shape != shape:
+            found = _embed(encoder)
+            _keep(path, found)
+        _known[recipe] = found
+    return _known[recipe]
+
+
+def _embed(encoder: Encoder) -> F32:
+    """A word's vector lies halfway between its name, in all prompt frames, and its bare synonyms."""
+    names = phrases(encoder, [word.name for word in words()])
+    synonyms = encoder.texts([synonym for word in words() for synonym in word.also or (word.name,)])
+    ends = np.cumsum([len(word.also) or 1 for word in words()])
+    means = np.stack([unit(part.mean(axis=0)) for part in np.split(synonyms, ends[:-1])])
+    return unit(names + unit(means - centre(encoder)))
+
+
+def _read(path: Path) -> F32 | None:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False), dtype=np.float32)
+    except (OSError, ValueError, EOFError):  # absent or cut short: it is only a cache
+        return None
+
+
+def _keep(path: Path, found: F32) -> None:
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            np.save(file, found)
+        part.replace(path)
+    except OSError:  # a home that cannot be written: embed again next time
+        part.unlink(missing_ok=True)
