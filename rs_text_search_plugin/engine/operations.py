@@ -15,10 +15,11 @@ from rs_text_search_plugin.version import VERSION
 
 from . import describe as describing
 from . import export as exporting
-from . import indexing, places, regions, store
+from . import indexing, places, regions, status, store
 from . import search as searching
 from .errors import QueryError
 from .jobs import Job, Json, plain
+from .raster import open_raster
 from .session import Session, index_of
 from .types import Match, Query, Window
 
@@ -30,14 +31,16 @@ def call(session: Session, name: str, args: Json, job: Job) -> Json:
     """Performs an operation by name. Raises: SearchError; QueryError when the arguments are not its."""
     if name not in OPERATIONS:
         raise QueryError(f"Unknown operation “{name}”.", "Plugin and engine differ: repair the engine.")
-    operation = OPERATIONS[name]
+    _check(OPERATIONS[name], session, job, **args)
+    return plain(OPERATIONS[name](session, job, **args))
+
+
+def _check(function: Callable[..., Any], *args: Any, **named: Any) -> None:
     try:
-        inspect.signature(operation).bind(session, job, **args)
+        inspect.signature(function).bind(*args, **named)
     except TypeError as error:
-        raise QueryError(
-            f"“{name}”: {error}.", "docs/protocol.md lists what every operation takes."
-        ) from error
-    return plain(operation(session, job, **args))
+        hint = "docs/protocol.md lists what every operation takes."
+        raise QueryError(f"Wrong arguments: {error}.", hint) from error
 
 
 def hello(session: Session, job: Job) -> Json:
@@ -65,15 +68,16 @@ def info(
     model: str | None = None,
 ) -> Json:
     """State of the index of every raster, then of every index folder."""
-    return {"indexes": [store.state(name, model=model) for name in (*sources, *indexes)]}
+    return {"indexes": [status.state(name, model=model) for name in (*sources, *indexes)]}
 
 
 def plan(
     session: Session, job: Job, *, source: str, model: str = DEFAULT_MODEL, device: str = "auto", **how: Any
 ) -> Json:
     """What indexing would make and cost: tiles, seconds on this machine, bytes on disk."""
+    options = _options(source, how)
     encoder = session.encoder(model, device)
-    planned = indexing.plan(source, _options(**how), encoder.size, encoder.dim)
+    planned = indexing.plan(source, options, encoder.size, encoder.dim)
     return {**vars(planned), "seconds": planned.tiles / session.tiles_per_s(encoder)}
 
 
@@ -82,13 +86,24 @@ def index(
 ) -> Json:
     """Embeds every tile of a raster into its index folder; what is there already is kept."""
     start = time.monotonic()
+    options = _options(source, how)
     encoder = session.encoder(model, device)
-    report = indexing.index(source, encoder, _options(**how), progress=job.progress, cancelled=job.cancelled)
+    report = indexing.index(source, encoder, options, progress=job.progress, cancelled=job.cancelled)
+    if report.tiles > report.resumed:
+        session.speeds[encoder.fingerprint] = report.tiles_per_s
     seconds = time.monotonic() - start
     return {**vars(report), "seconds": seconds, "device": models.choose_device(device).label}
 
 
-def _options(  # noqa: PLR0913, PLR0917 - one per field of the request
+def _options(source: str, how: Json) -> indexing.IndexOptions:
+    """Checks all that can be checked before a model is loaded. Raises: QueryError, RasterError."""
+    _check(_index_options, **how)
+    options = _index_options(**how)
+    with open_raster(source, options.bands):
+        return options
+
+
+def _index_options(  # noqa: PLR0913, PLR0917 - one per field of the request
     tile_px: int | None = None,
     tile_m: float | None = None,
     overlap: float = 0.0,
@@ -99,7 +114,9 @@ def _options(  # noqa: PLR0913, PLR0917 - one per field of the request
     mode: str = "auto",
 ) -> indexing.IndexOptions:
     chosen = tuple(bands) if bands else None
-    return indexing.IndexOptions(tile_px, tile_m, overlap, chosen, area, area_crs, out and Path(out), mode)
+    return indexing.IndexOptions(
+        tile_px, tile_m, overlap, chosen, area, area_crs, Path(out) if out else None, mode
+    )
 
 
 def search(  # noqa: PLR0913 - one per field of the request
@@ -130,6 +147,7 @@ def search(  # noqa: PLR0913 - one per field of the request
         area_crs=area_crs,
     )
     answer = {name: value for name, value in vars(result).items() if name != "scores"}
+    answer["verdict"] += _unfinished(opened)
     answer["sources"] = [_source(item) for item in opened]
     answer["heat"] = _heat(session, opened, result, heat) if heat else []
     return answer
@@ -143,6 +161,12 @@ def _encoder_of(session: Session, opened: Sequence[store.Index]) -> Any:
     if not opened:
         raise QueryError("There is nothing to search in.", "Index a raster first.")
     return session.encoder(opened[0].meta.model)
+
+
+def _unfinished(opened: Sequence[store.Index]) -> str:
+    """What a verdict must add when places may be missing."""
+    names = [Path(item.meta.source).name for item in opened if not item.meta.complete]
+    return f" Indexed only in part: {', '.join(names)}." if names else ""
 
 
 def _source(item: store.Index) -> Json:

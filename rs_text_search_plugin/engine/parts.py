@@ -18,8 +18,8 @@ from .types import F32, I64
 if TYPE_CHECKING:
     from .store import Meta
 
-PART_TILES = 1024
-"""A kill -9 costs at most so many tiles, unless one row of the lattice holds more."""
+PART_TILES = (64, 1024)
+"""Least and most tiles of a part, between them 1/32 of all: so much a kill -9 costs, or one row of the lattice."""
 BAND_BYTES = 256_000_000
 """Rows of pixels held at once; a wider raster is cut into panels."""
 
@@ -44,10 +44,11 @@ def parts_of(grid: Lattice, factor: int = 1) -> list[Part]:
     """The parts of a lattice read at 1/factor of its resolution, panel by panel. Nothing else decides them."""
     column_bytes = 3 * 2 * grid.tile_h / factor**2  # RGB, and as much again for the block rows read ahead
     panel = max(1, int(BAND_BYTES / column_bytes - grid.tile_w) // grid.step_x)
+    size = min(max(len(grid) // 32, PART_TILES[0]), PART_TILES[1])
     found: list[Part] = []
     for col in range(0, grid.cols, panel):
         end = min(col + panel, grid.cols)
-        step = max(1, PART_TILES // (end - col))
+        step = max(1, size // (end - col))
         for row in range(0, grid.rows, step):
             found.append(Part(len(found), row, min(row + step, grid.rows), col, end))
     return found
@@ -65,11 +66,17 @@ def write_part(folder: Path, part: Part, meta: Meta, ids: I64, vectors: F32, not
     file = folder / part_name(part.number)
     fresh = file.with_suffix(".part")
     table = _table(meta, ids, vectors, {**note, "tiles": len(ids), "key": meta.key})
-    with fresh.open("wb") as out:
-        pq.write_table(table, out, compression="zstd", use_dictionary=False)
-        out.flush()
-        os.fsync(out.fileno())
-    fresh.replace(file)
+    try:
+        with fresh.open("wb") as out:
+            pq.write_table(table, out, compression="zstd", use_dictionary=False)
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.replace(file)
+    except OSError as error:
+        raise IndexStoreError(
+            f"{file} cannot be written: {error.strerror or error}.",
+            "Make room, then index again: what is done is kept.",
+        ) from error
 
 
 def _table(meta: Meta, ids: I64, vectors: F32, note: dict[str, Any]) -> Any:

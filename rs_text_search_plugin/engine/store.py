@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,13 @@ import numpy.typing as npt
 
 from . import grid
 from .errors import IndexMismatch, IndexStoreError
-from .grid import Corners, Lattice, Transform, footprint
-from .parts import part_name, parts_of, read_columns, read_note
-from .raster import Stretch, is_remote
-from .types import F32, I32, I64, Window
+from .grid import Lattice, Transform
+from .parts import part_name, read_columns
+from .raster import Stretch
+from .sources import absolute, file_facts, is_named
+from .types import F32, I32, I64
 
 SUFFIX = ".rsidx"
-PROBES = 8
-PROBE_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Meta:
     gsd_m: float | None
     badges: tuple[str, ...]
     lattice: Lattice
+    planned: int
+    """Tiles of the lattice that were asked for: all, or those that meet the area."""
     overlap: float
     area: dict[str, Any] | None
     area_crs: str | None
@@ -123,38 +125,24 @@ def index_folder(source: str | Path, out: str | Path | None = None) -> Path:
     """Where a raster's index lies: `out`, else beside it, else in the user's cache when that is read-only."""
     if out:
         return Path(out)
-    name = Path(str(source)).name + SUFFIX
-    if not is_remote(str(source)):
-        beside = Path(source).absolute().parent / name
+    name = re.sub(r"[^\w.-]+", "_", Path(str(source)).name) + SUFFIX
+    if not is_named(source):
+        beside = Path(f"{absolute(source)}{SUFFIX}")
         if beside.exists() or os.access(beside.parent, os.W_OK):
             return beside
-    digest = hashlib.sha256(str(source).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(absolute(source).encode()).hexdigest()[:12]
     return user_cache() / "indexes" / f"{digest}-{name}"
 
 
-def file_facts(source: str) -> tuple[int, float, str]:
-    """Size in bytes, mtime, and a digest of a few evenly spread blocks; zeros for a URL."""
-    path = Path(source)
-    if is_remote(source) or not path.is_file():
-        return 0, 0.0, ""
-    info = path.stat()
-    digest = hashlib.sha256(str(info.st_size).encode())
-    with path.open("rb") as file:
-        for number in range(PROBES + 1):
-            file.seek(max(0, (info.st_size - PROBE_BYTES) * number // PROBES))
-            digest.update(file.read(PROBE_BYTES))
-    return info.st_size, info.st_mtime, digest.hexdigest()
-
-
 def raster_changed(meta: Meta) -> bool:
-    """Whether the raster is there and is not the one that was indexed; a new mtime alone is no change."""
+    """Whether the raster is there and is not the one that was indexed; a copy with a new mtime still is."""
     path = Path(meta.source)
-    if is_remote(meta.source) or not path.is_file():
+    if is_named(meta.source) or not path.is_file():
         return False
     info = path.stat()
-    if info.st_size == meta.size and info.st_mtime == meta.mtime:
+    if (info.st_size, info.st_mtime) == (meta.size, meta.mtime):
         return False
-    return file_facts(meta.source)[2] != meta.probe
+    return info.st_size != meta.size or file_facts(meta.source)[2] != meta.probe
 
 
 class Index:
@@ -216,8 +204,8 @@ class Index:
     def _ids_and_vectors(self) -> tuple[I64, F32]:
         cache = self.folder / f"vectors-{self.meta.key[:12]}.npy"
         ids = cache.with_name(cache.name.replace("vectors", "ids"))
-        if self.meta.complete and cache.is_file() and ids.is_file():
-            return np.load(ids), np.load(cache, mmap_mode="r")
+        if self.meta.complete and (cached := _cached(ids, cache, self.meta.dim)) is not None:
+            return cached
         tiles, vectors = read_vectors(self.folder, self.meta)
         if self.meta.complete and os.access(self.folder, os.W_OK):
             for old in [*self.folder.glob("vectors-*.npy"), *self.folder.glob("ids-*.npy")]:
@@ -226,6 +214,15 @@ class Index:
             _save(cache, vectors)
             return tiles, np.load(cache, mmap_mode="r")
         return tiles, vectors
+
+
+def _cached(ids: Path, vectors: Path, dim: int) -> tuple[I64, F32] | None:
+    """Both caches, the vectors memory-mapped; None when they are absent or damaged."""
+    try:
+        tiles, rows = np.load(ids), np.load(vectors, mmap_mode="r")
+    except (OSError, ValueError, EOFError):
+        return None
+    return (tiles, rows) if rows.shape == (len(tiles), dim) else None
 
 
 def _save(file: Path, array: npt.NDArray[Any]) -> None:
@@ -256,58 +253,20 @@ def part_files(folder: Path, meta: Meta) -> list[Path]:
     return sorted(folder.glob("part-*.parquet"))
 
 
+def holds_index(folder: Path) -> bool:
+    """Whether a folder holds an index, finished or not."""
+    return (folder / "meta.json").is_file() or (folder / "request.json").is_file()
+
+
 def open_index(folder: str | Path) -> Index:
     """An index by its folder; one that is unfinished holds what is done. Raises IndexStoreError."""
     path = Path(folder)
-    return Index(path, read_meta(path))
+    return Index(path, found_raster(path, read_meta(path)))
 
 
-def state(name: str | Path, model: str | None = None) -> dict[str, Any]:
-    """How it stands with the index of a raster, or with an index folder; the `info` of docs/protocol.md."""
-    given = Path(str(name))
-    folder = given if given.suffix == SUFFIX or (given / "request.json").is_file() else index_folder(name)
-    known: dict[str, Any] = {"source": str(name), "index": None, "state": "none", "detail": "not indexed"}
-    if not (folder / "meta.json").is_file() and not (folder / "request.json").is_file():
-        return known
-    try:
-        meta = read_meta(folder)
-        done = [read_note(file) for file in part_files(folder, meta) if file.is_file()]
-    except IndexStoreError as error:
-        return {**known, "index": str(folder), "state": "damaged", "detail": error.message}
-    word, detail = _word(meta, len(done), model)
-    tiles = sum(note["tiles"] for note in done)
-    return {
-        "source": meta.source,
-        "index": str(folder),
-        "state": word,
-        "detail": detail,
-        "model": meta.model,
-        "tiles": tiles,
-        "tiles_planned": len(meta.lattice),
-        "tile_px": [meta.lattice.tile_w, meta.lattice.tile_h],
-        "overlap": meta.overlap,
-        "bytes": sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
-        "crs": meta.crs,
-        "footprint": outline(meta),
-        "badges": list(meta.badges),
-        "gsd_m": meta.gsd_m,
-        "empty": meta.empty,
-        "unreadable": list(meta.unreadable),
-    }
-
-
-def _word(meta: Meta, done: int, model: str | None) -> tuple[str, str]:
-    if raster_changed(meta):
-        return "stale", "the raster has changed since it was indexed"
-    if model is not None and model != meta.model:
-        return "other-model", f"made with {meta.model}"
-    if not meta.complete:
-        return "unfinished", f"{100 * done // len(parts_of(meta.lattice, meta.factor))} % done"
-    if done < len(meta.parts):
-        return "damaged", f"{len(meta.parts) - done} of {len(meta.parts)} parts are missing"
-    return "complete", ""
-
-
-def outline(meta: Meta) -> Corners:
-    """Corners of the whole raster in its CRS."""
-    return footprint(meta.transform, Window(0, 0, meta.width, meta.height))
+def found_raster(folder: Path, meta: Meta) -> Meta:
+    """Meta whose raster is the one beside the folder, when both were moved together."""
+    beside = folder.absolute().with_suffix("")
+    if folder.suffix != SUFFIX or Path(meta.source).is_file() or not beside.is_file():
+        return meta
+    return replace(meta, source=str(beside))

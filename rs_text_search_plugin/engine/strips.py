@@ -5,6 +5,7 @@ Rows that neighbouring tile rows share are carried over, so overlap adds no read
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -30,7 +31,10 @@ class Skipped:
 
 @dataclass
 class Band:
-    """Rows `top`..`bottom` of a panel from column `left` on (full-resolution px), decimated: RGB (h, w, 3), valid and broken (h, w)."""
+    """Rows `top`..`bottom` of a panel from column `left` on, full-resolution px; its pixels are decimated.
+
+    `rgb` (h, w, 3), `valid` and `broken` (h, w).
+    """
 
     top: int
     bottom: int
@@ -115,36 +119,51 @@ class Strips:
     def _read(self, span: Window, top: int, bottom: int) -> Band:
         """Rows from `top` to the block border at or after `bottom`."""
         border = -(-bottom // self.block) * self.block
-        end = min(self.raster.height, border if border - bottom < span.height else bottom)
+        near = -(-bottom // self.factor) * self.factor  # decimated rows are whole, or later ones would shift
+        end = min(self.raster.height, border if border - bottom < span.height else near)
         place = Window(span.x, top, span.width, end - top)
         try:
-            rgb, valid = self.raster.rgb(place, self.stretch, self.factor)
+            rgb, valid = self.raster.rgb(place, self.stretch, self._shape(place))
         except RasterError as error:
             self.reason = error.message
             return self._salvage(place)
         return Band(top, end, place.x, rgb, valid, np.zeros_like(valid))
 
+    def _shape(self, place: Window) -> tuple[int, int]:
+        return -(-place.height // self.factor), -(-place.width // self.factor)
+
     def _salvage(self, place: Window) -> Band:
-        """A band with blocks that cannot be read: piece by piece, what fails is marked broken."""
-        shape = (-(-place.height // self.factor), -(-place.width // self.factor))
+        """A band with blocks that cannot be read: block by block, what fails is marked broken."""
+        shape = self._shape(place)
         rgb = np.zeros((*shape, 3), dtype=np.uint8)
         valid, broken = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-        block_h, block_w = self.raster.dataset.block_shapes[self.raster.bands[0] - 1]
-        piece_h, piece_w = (
-            max(side, self.factor * 64) // self.factor * self.factor for side in (block_h, block_w)
-        )
-        for y in range(0, place.height, piece_h):
-            for x in range(0, place.width, piece_w):
-                piece = Window(
-                    place.x + x, place.y + y, min(piece_w, place.width - x), min(piece_h, place.height - y)
-                )
-                cut = np.s_[
-                    y // self.factor : -(-(y + piece.height) // self.factor),
-                    x // self.factor : -(-(x + piece.width) // self.factor),
-                ]
-                try:
-                    rgb[cut], valid[cut] = self.raster.rgb(piece, self.stretch, self.factor)
-                except RasterError as error:
-                    self.reason = error.message
-                    broken[cut] = True
+        for piece in self._pieces(place):
+            top, left = (piece.y - place.y) // self.factor, (piece.x - place.x) // self.factor
+            down, across = self._shape(piece)
+            cut = np.s_[top : top + down, left : left + across]
+            try:
+                rgb[cut], valid[cut] = self.raster.rgb(piece, self.stretch, (down, across))
+            except RasterError as error:
+                self.reason = error.message
+                broken[cut] = True
         return Band(place.y, place.y + place.height, place.x, rgb, valid, broken)
+
+    def _pieces(self, place: Window) -> Iterator[Window]:
+        """A window cut where the raster's blocks (or whole numbers of decimated pixels) begin."""
+        block_h, block_w = self.raster.dataset.block_shapes[self.raster.bands[0] - 1]
+        for y, height in _cuts(place.y, place.y + place.height, _multiple(block_h, self.factor)):
+            for x, width in _cuts(place.x, place.x + place.width, _multiple(block_w, self.factor)):
+                yield Window(x, y, width, height)
+
+
+def _multiple(block: int, factor: int) -> int:
+    """The least multiple of both."""
+    return block * factor // math.gcd(block, factor)
+
+
+def _cuts(start: int, end: int, step: int) -> Iterator[tuple[int, int]]:
+    """(start, length) of the pieces of a stretch, cut at multiples of `step`."""
+    while start < end:
+        border = min(end, (start // step + 1) * step)
+        yield start, border - start
+        start = border

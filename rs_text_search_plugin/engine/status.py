@@ -1,0 +1,72 @@
+"""How it stands with an index, for `info` and for the panel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .errors import IndexStoreError
+from .grid import Corners, footprint
+from .parts import parts_of, read_note
+from .store import (
+    SUFFIX,
+    Meta,
+    found_raster,
+    holds_index,
+    index_folder,
+    part_files,
+    raster_changed,
+    read_meta,
+)
+from .types import Window
+
+
+def state(name: str | Path, model: str | None = None) -> dict[str, Any]:
+    """How it stands with the index of a raster, or with an index folder; the `info` of docs/protocol.md."""
+    given = Path(str(name))
+    folder = given if given.suffix == SUFFIX or holds_index(given) else index_folder(name)
+    known: dict[str, Any] = {"source": str(name), "index": None, "state": "none", "detail": "not indexed"}
+    if not holds_index(folder):
+        return known
+    try:
+        meta = found_raster(folder, read_meta(folder))
+        done = [read_note(file) for file in part_files(folder, meta) if file.is_file()]
+    except IndexStoreError as error:
+        return {**known, "index": str(folder), "state": "damaged", "detail": error.message}
+    word, detail = _word(meta, len(done), model)
+    tiles = sum(note["tiles"] for note in done)
+    return {
+        "source": meta.source,
+        "index": str(folder),
+        "state": word,
+        "detail": detail,
+        "model": meta.model,
+        "tiles": tiles,
+        "tiles_planned": meta.planned,
+        "tile_px": [meta.lattice.tile_w, meta.lattice.tile_h],
+        "overlap": meta.overlap,
+        "bytes": sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+        "crs": meta.crs,
+        "footprint": outline(meta),
+        "badges": list(meta.badges),
+        "gsd_m": meta.gsd_m,
+        "empty": meta.empty,
+        "unreadable": list(meta.unreadable),
+    }
+
+
+def _word(meta: Meta, done: int, model: str | None) -> tuple[str, str]:
+    if raster_changed(meta):
+        return "stale", "the raster has changed since it was indexed"
+    if model is not None and model != meta.model:
+        return "other-model", f"made with {meta.model}"
+    if not meta.complete:
+        return "unfinished", f"{100 * done // len(parts_of(meta.lattice, meta.factor))} % done"
+    if done < len(meta.parts):
+        return "damaged", f"{len(meta.parts) - done} of {len(meta.parts)} parts are missing"
+    return "complete", ""
+
+
+def outline(meta: Meta) -> Corners:
+    """Corners of the whole raster in its CRS."""
+    return footprint(meta.transform, Window(0, 0, meta.width, meta.height))

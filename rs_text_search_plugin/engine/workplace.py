@@ -1,0 +1,77 @@
+"""An index folder that is being written: one process at a time, for one request at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from .errors import IndexMismatch, IndexStoreError
+from .parts import read_columns, read_note
+from .store import Meta, holds_index, read_meta, write_json
+
+OWN_FILES = (
+    "part-?????.parquet",
+    "meta.json",
+    "request.json",
+    "vectors-*.npy",
+    "ids-*.npy",
+    "vectors-*.faiss",
+)
+"""All that --restart removes; a folder given with --out may hold a person's own files."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One process at a time works on an index; the system lets go of the lock when a process dies."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415
+
+    holder = folder / ".holder"
+    try:
+        lock = FileLock(folder / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        who = holder.read_text("utf-8") if holder.is_file() else "another process"
+        raise IndexStoreError(f"{folder} is being written by {who}.", "Wait until it is done.") from error
+    try:
+        holder.write_text(f"process {os.getpid()}", "utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def prepare(folder: Path, meta: Meta, mode: str) -> None:
+    """Clear or keep what a folder holds, then leave the request there. Raises IndexMismatch, IndexStoreError."""
+    if mode != "restart" and holds_index(folder):
+        _same_or_raise(folder, read_meta(folder), meta)
+        damaged = [file for file in folder.glob("part-*.parquet") if not _sound(file, meta)]
+        for file in damaged and [folder / "meta.json", *damaged]:
+            file.unlink(missing_ok=True)
+    else:
+        for pattern in OWN_FILES:
+            for file in folder.glob(pattern):
+                file.unlink()
+    write_json(folder / "request.json", asdict(meta))
+
+
+def _same_or_raise(folder: Path, there: Meta, meta: Meta) -> None:
+    if there.key == meta.key:
+        return
+    way_out = "Index it anew with --restart, or choose another folder with --out."
+    if there.probe != meta.probe or (there.width, there.height) != (meta.width, meta.height):
+        raise IndexMismatch(f"{meta.source} has changed since {folder.name} was begun.", way_out)
+    if there.fingerprint != meta.fingerprint:
+        raise IndexMismatch(f"{folder} was made with another model, “{there.model}”.", way_out)
+    raise IndexMismatch(f"{folder} was made with other tiles, bands, overlap or area.", way_out)
+
+
+def _sound(file: Path, meta: Meta) -> bool:
+    """Whether a part can be read and belongs to this request."""
+    try:
+        read_columns(file, meta.dim)
+        return bool(read_note(file).get("key") == meta.key)
+    except IndexStoreError:
+        return False
