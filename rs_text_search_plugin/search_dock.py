@@ -22,6 +22,7 @@ from .results_panel import FETCHED, ResultsPanel
 from .wording import count
 
 FORMATS = "GeoPackage (*.gpkg);;ESRI Shapefile (*.shp);;GeoJSON (*.geojson);;FlatGeobuf (*.fgb)"
+SLOW_MS = 400  # a search that takes longer says so; the first one loads the model
 WIDTH = 300  # px, enough for three thumbnails in a row
 Json = dict[str, Any]
 
@@ -116,6 +117,7 @@ class SearchDock(QgsDockWidget):
             **query,
         }
         request = self.engine.request
+        QTimer.singleShot(SLOW_MS, self._say_searching)
         self._search = request("search", arguments, self._found, self._search_failed, self._search_moves)
 
     def clear(self) -> None:
@@ -135,12 +137,21 @@ class SearchDock(QgsDockWidget):
         self.bar.remember()
         self.search()
 
+    def _say_searching(self) -> None:
+        if self._search:
+            self.results.say("Searching ...")
+
     def _search_moves(self, progress: Json) -> None:
         self.results.say(progress.get("message") or "Searching ...")
 
     def _search_failed(self, error: EngineError) -> None:
-        if error.kind != "Cancelled":  # the next search cancels this one
-            self.show_error(error)
+        if error.kind == "Cancelled":
+            return  # by the next search, which has its own answer
+        self._search = 0
+        self.layers.clear()
+        self.results.show_result({}, {})
+        self.results.say(str(error))
+        self.show_error(error)
 
     def _found(self, result: Json) -> None:
         self._search = 0

@@ -143,6 +143,21 @@ def test_filter_needs_no_search(ready, qtbot, monkeypatch):
     assert "search" not in asked
 
 
+def test_a_search_that_fails_says_why_where_the_verdict_stands(ready, qtbot, qgis_iface):
+    search(ready, qtbot, "tanks")
+    qtbot.keyClicks(ready.bar.text, " error")
+    qtbot.waitUntil(lambda: "cannot be searched for" in ready.results.verdict.text(), timeout=WAIT_MS)
+    assert "Use other words" in messages(qgis_iface)
+    assert ready.results.gallery.matches.rowCount() == 0
+
+
+def test_slow_search_says_that_it_searches(ready, qtbot):
+    qtbot.keyClicks(ready.bar.text, "slow")
+    qtbot.waitUntil(lambda: ready.results.verdict.text() == "Searching ...", timeout=2500)
+    qtbot.keyClicks(ready.bar.text, "er tanks")
+    qtbot.waitUntil(lambda: ready.results.result.get("query") == "slower tanks", timeout=WAIT_MS)
+
+
 def test_nothing_found_is_an_answer(ready, qtbot):
     qtbot.keyClicks(ready.bar.text, "nothing like it")
     qtbot.waitUntil(lambda: "Nothing stands out" in ready.results.verdict.text(), timeout=WAIT_MS)
