@@ -13,7 +13,7 @@ from .styles import STRONG
 
 Match = dict[str, Any]
 """A match as the engine returns it."""
-SIDE = 84  # px of a thumbnail on screen at least; they grow to fill the width
+SIDE = 76  # px of a thumbnail on screen at least; they grow to fill the width
 ASKED = 192  # px of a thumbnail asked of the engine, sharp on dense screens too
 GAP = 8  # px between thumbnails
 BATCH = 24  # thumbnails a request

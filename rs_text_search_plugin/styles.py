@@ -66,7 +66,7 @@ def tile_symbol(colour: QColor) -> QgsFillSymbol:
     """A light fill framed white, dark, colour from outside in, so that one of them shows on any ground."""
     symbol = QgsFillSymbol()
     fill = QColor(colour)
-    fill.setAlpha(24)
+    fill.setAlpha(18)
     symbol.changeSymbolLayer(
         0, QgsSimpleFillSymbolLayer(fill, Qt.BrushStyle.SolidPattern, fill, Qt.PenStyle.NoPen)
     )

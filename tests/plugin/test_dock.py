@@ -14,6 +14,7 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QAbstractButton, QAbstractScrollArea, QAbstractSpinBox, QComboBox, QWidget
 
 from rs_text_search_plugin import engine_control
+from rs_text_search_plugin.assets import icon, resource
 from rs_text_search_plugin.engine_client import EngineClient
 from rs_text_search_plugin.index_queue import arguments
 from rs_text_search_plugin.layers import GROUP
@@ -325,3 +326,9 @@ def inner(widget):
     whole = (QComboBox, QAbstractSpinBox, QAbstractScrollArea, QgsCollapsibleGroupBox)
     parent = widget.parent()
     return isinstance(parent, whole) or isinstance(parent.parent(), QComboBox)
+
+
+def test_help_and_every_icon_are_there():
+    names = ("icon", "search", "index", "describe", "more", "less", "export", "heat", "clear", "setup")
+    assert resource("help.html").is_file()
+    assert [name for name in names if icon(name).pixmap(24, 24).isNull()] == []
