@@ -29,7 +29,7 @@ def engine() -> Engine:
 
     def run(*words: object) -> dict[str, Any]:
         command = [COMMAND, *map(str, words), "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         if done.returncode:
             pytest.fail(f"{' '.join(map(str, command))}\n{done.stderr}")
         answer: dict[str, Any] = json.loads(done.stdout)

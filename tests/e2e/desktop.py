@@ -12,7 +12,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 SCREEN = (1400, 900)
-PATIENCE_S = 90
+PATIENCE_S = 150
 """How long a slow machine may take for one step."""
 
 Seen = dict[str, Any]

@@ -34,7 +34,7 @@ def description(seen: Seen) -> str:
     return found["text"] if found else ""
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_index_search_describe_export(
     desktop: Desktop, own_scene: Path, small_scene: Path, quiet_home: dict[str, str]
 ) -> None:
@@ -69,7 +69,7 @@ def test_index_search_describe_export(
     assert read_info(target)["features"] > 0
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_panel_without_engine_says_what_to_press(
     desktop: Desktop, own_scene: Path, quiet_home: dict[str, str]
 ) -> None:

@@ -30,7 +30,7 @@ def run(tmp_path: Path, quiet_home: dict[str, str]) -> Algorithm:
         given = [f"{key}={value}" for key, value in parameters.items()]
         command = [PROGRAM, "--json", "run", f"rs_text_search:{name}", "--", *given]
         done = subprocess.run(
-            command, env={**quiet_home, **settings}, capture_output=True, text=True, timeout=180, check=False
+            command, env={**quiet_home, **settings}, capture_output=True, text=True, timeout=600, check=False
         )
         if done.returncode:
             pytest.fail(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
@@ -40,7 +40,7 @@ def run(tmp_path: Path, quiet_home: dict[str, str]) -> Algorithm:
     return run
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_index_search_export(run: Algorithm, own_scene: Path, tmp_path: Path) -> None:
     indexed = run("index", INPUT=own_scene)
     assert indexed["TILES"] > 0
