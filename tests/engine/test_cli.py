@@ -142,6 +142,7 @@ def test_search_words_may_stand_around_options(index: str, capsys: Captured) -> 
 
 def test_search_by_example_alone(index: str, capsys: Captured) -> None:
     found = answer(capsys, "search", index, "--like", "37", "--unlike", "0")
+    assert found["query"] == "[1 like, 1 unlike]"
     assert {match["id"] for match in found["matches"][:2]} == {37, 38}
 
 
@@ -165,6 +166,12 @@ def test_search_for_people_is_a_verdict_and_a_table(index: str, capsys: Captured
     assert said[1].split() == ["rank", "score", "tile", "centre"]
     assert said[2].split()[0::2] == ["1", "10", "4999976.0"]
     assert said[-1] == "10 more with --json or --out FILE"
+
+
+def test_an_unfinished_index_is_searched_as_far_as_it_goes(index: str, capsys: Captured) -> None:
+    Path(index, "meta.json").unlink()
+    assert answer(capsys, "info", index)["indexes"][0]["state"] == "unfinished"
+    assert answer(capsys, "search", index, "red", "--top", 1)["matches"][0]["id"] == 10
 
 
 # ---- the other commands ----
@@ -235,6 +242,13 @@ def test_a_missing_file_is_two_lines(argv: list[str], capsys: Captured) -> None:
     what, remedy = refusal(capsys, *argv)
     assert "/nowhere/" in what
     assert remedy
+
+
+def test_a_bad_raster_is_told_before_a_model_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(models, "load", lambda *_: pytest.fail("loaded"))
+    refusal(capsys, "index", tmp_path / "none.tif")
 
 
 def test_errors_of_an_index(index: str, tmp_path: Path, capsys: Captured) -> None:

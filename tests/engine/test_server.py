@@ -258,6 +258,14 @@ def ask(engine: subprocess.Popen[bytes], id_: int, op: str, **args: Any) -> dict
             return message
 
 
+WRONG: list[tuple[str, dict[str, Any]]] = [
+    ("hello", {"name": "me"}),
+    ("search", {"text": "red"}),
+    ("index", {"source": "a.tif", "colour": "red"}),
+    ("thumbnails", {"index": "a"}),
+]
+
+
 def test_what_libraries_print_never_reaches_the_protocol(
     engine: subprocess.Popen[bytes], scene: Path
 ) -> None:
@@ -265,6 +273,8 @@ def test_what_libraries_print_never_reaches_the_protocol(
     found = ask(engine, 2, "search", indexes=[made["index"]], text="red")["result"]
     assert found["matches"][0]["score"] > found["matches"][-1]["score"]
     assert ask(engine, 3, "noise")["error"]["kind"] == "QueryError"
+    for number, (op, args) in enumerate(WRONG, start=4):
+        assert ask(engine, number, op, **args)["error"]["message"].startswith("Wrong arguments"), op
     out, err = engine.communicate(timeout=SOON)
     assert out == b""
     assert b"a library prints" in err
