@@ -53,7 +53,8 @@ class DescriptionPanel(QFrame):
     def show_description(self, described: dict[str, Any], raster: str) -> None:
         """Show the engine's answer about a tile of the raster called `raster`."""
         self.described = described
-        self.title.setText(f"<b>Tile {described['id']}</b> of {raster}")
+        self.title.setText(f"<b>Tile {described['id']}</b>")
+        self.title.setToolTip(f"Tile {described['id']} of {raster}")
         self.sentence.setText(described["sentence"])
         self._empty_tags()
         for row, tag in enumerate(described["tags"][:TAGS]):
