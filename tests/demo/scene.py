@@ -3,7 +3,7 @@
     python -m tests.demo.scene OUT_DIR [--size 4096] [--seed 7]
 
 Nothing in it is a photograph: every pixel comes from `themes` and `sites`, the same for the same seed. A size
-below 4096 px draws a part of it: harbour, houses and tanks, where themes meet.
+below 4096 px draws a part of it: houses, a car park, a sports ground.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FULL = 4096
 CRS = "EPSG:32631"
 ORIGIN = (431_000.0, 4_583_000.0)
 """Easting and northing of the whole scene's upper left corner, m. A place in open sea: nobody lives there."""
-FOCUS = (80.0, 1010.0)
+FOCUS = (1160.0, 700.0)
 """Upper left corner of a smaller scene, m, unless it must be shifted to fit."""
 PHRASES = {
     "houses": "houses along streets",

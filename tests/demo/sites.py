@@ -15,7 +15,7 @@ from tests.demo.things import ASPHALT, CONCRETE, GRASS, Rng
 
 
 def tank_farm(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:
-    """White tanks in grassy bunds, pipes and tracks between them."""
+    """White tanks in bunds, pipes and tracks between them."""
     frame, pitch, cols, rows = Frame(385, 1310, 3), 48, 7, 6
     width, height = pitch * cols, pitch * rows
     canvas.paint(canvas.polygon(frame.box(-8, -8, width + 8, height + 8)), (0.52, 0.50, 0.44), 0.04, 0.06)
@@ -29,7 +29,7 @@ def tank_farm(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:
 
 def bund(canvas: Canvas, rng: Rng, frame: Frame) -> None:
     """A square bund around the origin of its frame, with one large tank or four small ones."""
-    floor = np.asarray(things.pick(rng, [(0.46, 0.45, 0.37), GRASS, GRASS]))
+    floor = np.asarray(things.pick(rng, [(0.56, 0.54, 0.48), (0.50, 0.48, 0.42), GRASS]))
     canvas.paint(canvas.polygon(frame.box(-22, -22, 22, 22)), (0.62, 0.60, 0.54), 0.03, 0.03)
     canvas.paint(canvas.polygon(frame.box(-20.5, -20.5, 20.5, 20.5)), floor, 0.05, 0.06)
     canvas.paint(canvas.line([frame.at(0, 0), frame.at(0, 24)], 1.4), (0.74, 0.73, 0.70))
@@ -38,7 +38,7 @@ def bund(canvas: Canvas, rng: Rng, frame: Frame) -> None:
             things.tank(canvas, rng, frame.at(u, v), 6, 8)
     else:
         radius = rng.uniform(9, 15.5)
-        things.tank(canvas, rng, frame.at(0, 0), radius, 0.75 * radius)
+        things.tank(canvas, rng, frame.at(0, 0), radius, 0.55 * radius)
 
 
 def car_park(canvas: Canvas, rng: Rng) -> dict[str, BaseGeometry]:

@@ -40,7 +40,7 @@ def engine() -> Engine:
 
 @pytest.fixture(scope="session")
 def small_scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """512 m of the demo scene: harbour, houses, tanks."""
+    """512 m of the demo scene: houses, a car park, a sports ground."""
     return make_scene(tmp_path_factory.mktemp("small"), 1024)[0]
 
 

@@ -13,7 +13,7 @@ from tests.e2e.desktop import PATIENCE_S, Desktop, Seen, find
 from tests.e2e.profile import make_profile
 
 WAY_TO_PANEL = ["Raster", "RS Text Search", "Text Search"]
-PHRASE = "storage tanks"
+PHRASE = "cars in a parking lot"
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def test_index_search_describe_export(
     desktop.wait(lambda seen: not seen["canvas"]["drawing"], "map")
     desktop.screenshot("results")
 
-    tanks = truth(small_scene.parent / "truth.gpkg")[PHRASE].centroid
-    desktop.click(*desktop.on_map(tanks.x, tanks.y), button=3)
+    cars = truth(small_scene.parent / "truth.gpkg")[PHRASE].centroid
+    desktop.click(*desktop.on_map(cars.x, cars.y), button=3)
     desktop.wait(lambda seen: find(seen["menus"], "Describe this tile"), "menu")
     desktop.screenshot("menu")
     desktop.choose("Describe this tile")
@@ -60,7 +60,7 @@ def test_index_search_describe_export(
     desktop.screenshot("description")
     assert len(sentence.split()) >= 2
 
-    target = desktop.folder / "tanks.shp"
+    target = desktop.folder / "cars.shp"
     desktop.press("Export")
     desktop.wait(lambda seen: find(seen["widgets"], "Export the matches shown"), "file dialog")
     desktop.type(str(target))

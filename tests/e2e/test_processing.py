@@ -45,8 +45,8 @@ def test_index_search_export(run: Algorithm, own_scene: Path, tmp_path: Path) ->
     indexed = run("index", INPUT=own_scene)
     assert indexed["TILES"] > 0
     assert Path(indexed["OUTPUT"]).is_dir()
-    matches, shapefile = tmp_path / "matches.gpkg", tmp_path / "tanks.shp"
-    found = run("search", RASTERS=own_scene, TEXT="storage tanks", TOP=10, OUTPUT=matches)
+    matches, shapefile = tmp_path / "matches.gpkg", tmp_path / "cars.shp"
+    found = run("search", RASTERS=own_scene, TEXT="cars in a parking lot", TOP=10, OUTPUT=matches)
     assert found["VERDICT"]
     exported = run("export", INPUT=matches, OUTPUT=shapefile)
     assert exported["FEATURES"] == read_info(matches)["features"] == 10
