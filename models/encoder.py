@@ -53,7 +53,7 @@ class TorchEncoder:
         step = BATCH[self.device.type]
         with torch.inference_mode(), self._precision():
             for start in range(0, len(tiles), step):
-                x = squares(torch.from_numpy(tiles[start : start + step]).to(self.device), self.size)
+                x = squares(_tensor(tiles[start : start + step]).to(self.device), self.size)
                 found[start : start + step] = self.towers.images(x).float().cpu().numpy()
         return found
 
@@ -67,6 +67,11 @@ class TorchEncoder:
     def _precision(self) -> torch.autocast:
         # on a CPU the module itself is cast, which spares a conversion for each layer
         return torch.autocast("cuda", torch.float16, enabled=self.device.type == "cuda")
+
+
+def _tensor(tiles: U8) -> Tensor:
+    # torch warns about memory that it may not write to, such as a mapped file
+    return torch.from_numpy(np.require(tiles, requirements="W"))
 
 
 def squares(tiles: Tensor, size: int) -> Tensor:

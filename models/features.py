@@ -17,16 +17,15 @@ import numpy.typing as npt
 import torch
 from PIL import Image, ImageEnhance
 
+from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import U8
 
-from .backbones import ResNet50V2
-from .compact import INPUT_PX, pool_maps
+from .backbones import CHANNELS, ResNet50V2
+from .compact import GRID, INPUT_PX, pool_maps
 from .datasets import Dataset, pixels
 
 F16 = npt.NDArray[np.float16]
 BATCH = 16
-PURE_VIEWS = 4
-"""Views 0-3 are the picture turned by quarter turns; from 4 on mirrored, cropped and recoloured."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,14 @@ class Features:
 
 
 def view(image: Image.Image, number: int, rng: np.random.Generator) -> U8:
-    """One of many looks at a picture -> (INPUT_PX, INPUT_PX, 3). North is arbitrary seen from above, so turns
-    are free."""
-    if number >= PURE_VIEWS:
+    """One of many looks at a picture -> (INPUT_PX, INPUT_PX, 3).
+
+    Even numbers show it as it is, odd ones mirrored, cropped and recoloured; each pair is turned a quarter
+    further, since north is arbitrary seen from above.
+    """
+    if number % 2:
         image = _recoloured(_cropped(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), rng), rng)
-    turned = np.rot90(pixels(image), number % 4)
+    turned = np.rot90(pixels(image), number // 2 % 4)
     box = Image.fromarray(np.ascontiguousarray(turned))
     return pixels(box.resize((INPUT_PX, INPUT_PX), Image.Resampling.BILINEAR))
 
@@ -91,13 +93,17 @@ def _pass(backbone: ResNet50V2, data: Dataset, number: int) -> Iterator[tuple[in
 
 
 def _open(data: Dataset, views: int, folder: Path) -> Features:
-    arrays = []
-    for kind, shape in (("tokens", (36, 1024)), ("detail", (512,))):
-        path = folder / f"{data.name}.{kind}.npy"
-        full = (views, len(data.rows), *shape)
-        mode = "r+" if path.exists() else "w+"
-        arrays.append(np.lib.format.open_memmap(path, mode, np.float16, None if mode == "r+" else full))
-    return Features(*arrays)
+    tokens = _mapped(folder / f"{data.name}.tokens.npy", (views, len(data.rows), GRID * GRID, CHANNELS[2]))
+    return Features(tokens, _mapped(folder / f"{data.name}.detail.npy", (views, len(data.rows), CHANNELS[1])))
+
+
+def _mapped(path: Path, shape: tuple[int, ...]) -> F16:
+    if not path.exists():
+        return np.lib.format.open_memmap(path, "w+", np.float16, shape)
+    found = np.lib.format.open_memmap(path, "r+")
+    if found.shape != shape:
+        raise ModelError(f"{path} was made from other data or settings.", "Choose another folder for --out.")
+    return found
 
 
 def _cropped(image: Image.Image, rng: np.random.Generator) -> Image.Image:

@@ -4,7 +4,7 @@ resumable.
     rs-text-search train compact --out runs/a --data rsicd.jsonl:rsicd-0.tar,rsicd-1.tar ucm.jsonl:ucm.tar ...
 
 `backbones/resnet50v2_stage1-3.safetensors` is looked for beside the first JSONL. Everything lands in --out:
-features (about 10 GB for RSICD, UCM and RESISC45), the text tower, a checkpoint after each epoch,
+features (2.5 GB for RSICD, UCM and RESISC45), the text tower, a checkpoint after each epoch,
 `compact.safetensors` at the end. --resume goes on from what is there; without it the text tower and the heads
 begin anew."""
 
@@ -28,7 +28,7 @@ from .heads import Heads, Run
 from .text import TextConfig, TextTower, WordPiece
 
 BACKBONE = "backbones/resnet50v2_stage1-3.safetensors"
-VIEWS = 8
+VIEWS = 2
 """Views of each picture of a captioned set; of one that mostly has labels, half as many."""
 
 
