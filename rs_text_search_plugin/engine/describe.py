@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import vocabulary, word_vectors
-from .calibration import POSSIBLE, STRONG, background, calibration, lines, percent
+from .calibration import POSSIBLE, STRONG, background, calibration, gain, lines, percent
 from .types import F32, I64, Description, Encoder, Tag
 from .vocabulary import Word
 
@@ -76,7 +76,8 @@ def visible(index: Index, encoder: Encoder) -> I64:
 
 def _scores(index: Index, encoder: Encoder, texts: F32, tiles: F32) -> F32:
     """(k, dim) words and (n, dim) tiles -> (n, k) calibrated scores."""
-    fits = lines(calibration(encoder), texts, background(index.vectors))
+    model, behind = calibration(encoder), background(index.vectors)
+    fits = lines(model, texts, behind, gain(model, behind, word_vectors.vectors(encoder)))
     raw = np.asarray(tiles, dtype=np.float32) @ texts.T
     slope, offset = np.array([(fit.slope, fit.offset) for fit in fits], dtype=np.float32).T
     return percent(raw * slope + offset)

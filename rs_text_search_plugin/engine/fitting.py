@@ -15,7 +15,7 @@ import argparse
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,8 @@ import numpy.typing as npt
 from rs_text_search_plugin import models
 from rs_text_search_plugin.models.phrases import phrases as model_phrases
 
-from .calibration import Calibration, lines, percent, usual
+from . import word_vectors
+from .calibration import Calibration, clarity, gain, lines, percent, usual
 from .query import phrases, unit
 from .types import F32, Encoder
 
@@ -47,10 +48,13 @@ class Truth:
     yes: Mask
     no: Mask
     scenes: npt.NDArray[np.str_]
+    words: F32
+    """The vocabulary, (words, dim)."""
 
     def part(self, first: int) -> Truth:
         """Every other query."""
-        return Truth(self.texts[first::2], self.images, self.yes[first::2], self.no[first::2], self.scenes)
+        queries = slice(first, None, 2)
+        return replace(self, texts=self.texts[queries], yes=self.yes[queries], no=self.no[queries])
 
 
 def truth(encoder: Encoder, images: F32, rows: list[dict[str, object]]) -> Truth:
@@ -65,7 +69,8 @@ def truth(encoder: Encoder, images: F32, rows: list[dict[str, object]]) -> Truth
     )
     texts = phrases(encoder, [*names, *NONSENSE])
     none = np.zeros((len(NONSENSE), len(rows)), dtype=bool)
-    return Truth(texts, images, np.concatenate([yes, none]), np.concatenate([~yes & ~told, ~none]), scenes)
+    yes, no = np.concatenate([yes, none]), np.concatenate([~yes & ~told, ~none])
+    return Truth(texts, images, yes, no, scenes, word_vectors.vectors(encoder))
 
 
 def _stems(name: str) -> list[str]:
@@ -90,22 +95,24 @@ def simulated(pictures: Truth, count: int, seed: int) -> Iterator[tuple[npt.NDAr
 def fit(pictures: Truth, count: int = 60, seed: int = 1) -> Calibration:
     """Logistic regression on (s, z), then the bias lowered until CLEAN of the absent queries find nothing."""
     scores = pictures.images @ pictures.texts.T
-    start = Calibration(0, 0, 0, float(scores.mean()), float(scores.std(axis=0).mean()))
+    clear = clarity(pictures.images, pictures.words)
+    start = Calibration(0, 0, 0, float(scores.mean()), float(scores.std(axis=0).mean()), clear)
     features, wanted = [], []
     for rows, tiles in simulated(pictures, count, seed):
         s = tiles @ pictures.texts.T
         mean, spread = usual(start, s)
         known = (pictures.yes | pictures.no).T[rows]
-        features.append(np.stack([s, (s - mean) / spread], axis=-1)[known])
+        gained = s * gain(start, tiles, pictures.words)
+        features.append(np.stack([gained, (s - mean) / spread], axis=-1)[known])
         wanted.append(pictures.yes.T[rows][known])
     x, y = np.concatenate(features).astype(np.float64), np.concatenate(wanted).astype(np.float64)
     weights = logistic(x, y)
     if weights[1] < 0:  # the background says nothing that the cosine does not
         weights = np.array([*logistic(x[:, :1], y), 0])[[0, 2, 1]]
     cosine, behind, bias = map(float, weights)
-    found = Calibration(bias, cosine, behind, start.mean, start.spread)
+    found = replace(start, bias=bias, cosine=cosine, background=behind)
     while clean(found, pictures, count, seed) < CLEAN:
-        found = Calibration(found.bias - 0.1, cosine, behind, start.mean, start.spread)
+        found = replace(found, bias=found.bias - 0.1)
     return found
 
 
@@ -123,7 +130,8 @@ def logistic(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> npt.NDAr
 def scored(model: Calibration, pictures: Truth, count: int, seed: int) -> Iterator[tuple[F32, Mask, Mask]]:
     """Scores (tiles, queries) of simulated indexes, with yes and no of the same shape."""
     for rows, tiles in simulated(pictures, count, seed):
-        slope, offset = np.array([(i.slope, i.offset) for i in lines(model, pictures.texts, tiles)]).T
+        fits = lines(model, pictures.texts, tiles, gain(model, tiles, pictures.words))
+        slope, offset = np.array([(fit.slope, fit.offset) for fit in fits]).T
         logits = (tiles @ pictures.texts.T) * slope + offset
         yield percent(logits.astype(np.float32)), pictures.yes.T[rows], pictures.no.T[rows]
 

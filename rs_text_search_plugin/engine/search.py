@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import query as queries
-from .calibration import POSSIBLE, STRONG, Calibration, background, calibration, lines, percent
+from . import word_vectors
+from .calibration import POSSIBLE, STRONG, Line, background, calibration, gain, lines, percent
 from .errors import QueryError
 from .regions import Region, merge
 from .types import F32, I32, I64, Encoder, Match, Query, Window
@@ -134,10 +135,13 @@ def _score_all(indexes: list[Index], encoder: Encoder, query: Query, zone: Zone 
         positive = queries.with_examples(positive, like, unlike, np.concatenate(backgrounds))
     scored = []
     for index, tiles in zip(indexes, backgrounds, strict=True):
-        line = lines(model, positive[None], tiles, text=not marked)[0]
+        gained = gain(model, tiles, word_vectors.vectors(encoder)) if model.clarity else 1.0
+        line = lines(model, positive[None], tiles, None if marked or not query.text.strip() else gained)[0]
         logits = line.logits(all_scores(index, positive, line.raw(100 / HISTOGRAM_BINS)))
         if negative is not None:
-            logits = without(logits, _negative(index, model, negative, tiles))
+            logits = without(
+                logits, _negative(index, lines(model, negative[None], tiles, gained)[0], negative)
+            )
         scored.append(_Scored(index, logits, percent(logits), _inside(index, zone)))
     return scored
 
@@ -146,8 +150,7 @@ def _inside(index: Index, zone: Zone | None) -> Mask:
     return np.ones(len(index.ids), dtype=bool) if zone is None else zone.covers(index)
 
 
-def _negative(index: Index, model: Calibration, vector: F32, tiles: F32) -> F32:
-    line = lines(model, vector[None], tiles)[0]
+def _negative(index: Index, line: Line, vector: F32) -> F32:
     return line.logits(all_scores(index, vector, line.raw(100 / HISTOGRAM_BINS)))
 
 
