@@ -51,7 +51,7 @@ class Unit(nn.Module):
         kept = x if self.shortcut is None else self.shortcut(opened)
         y = self.reduce(opened).relu_()
         y = self.spatial(y).relu_()
-        return self.expand(y).add_(kept)
+        return self.expand(y).add_(kept)  # type: ignore[no-any-return]
 
 
 class ResNet50V2(nn.Module):

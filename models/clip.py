@@ -20,6 +20,9 @@ from rs_text_search_plugin.engine.errors import ModelError
 class ClipTowers(nn.Module):
     """open_clip's model and tokenizer behind `images` and `texts`."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, model: Any, tokenizer: Any, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
