@@ -29,9 +29,9 @@ def highlights(seen: Seen) -> int:
 
 
 def description(seen: Seen) -> str:
-    """The sentence in the panel, empty while there is none."""
+    """The sentence in the panel, empty while the engine looks."""
     found = find(seen["widgets"], "Description", enabled=False)
-    return found["text"] if found else ""
+    return found["text"] if found and not found["text"].endswith("...") else ""
 
 
 @pytest.mark.timeout(900)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from pathlib import Path
@@ -18,13 +19,16 @@ from tests.e2e.desktop import wait
 
 
 @pytest.mark.timeout(900)
-def test_phrases_find_their_places(engine: Engine, tmp_path: Path) -> None:
+def test_phrases_find_their_places(tmp_path: Path) -> None:
     """For three of four phrases, at least, one of the best five tiles lies in the right place."""
     raster, truth_file = make_scene(tmp_path)
-    engine("index", raster)
+    places = truth(truth_file)
+    requests = [("index", {"source": str(raster)})]
+    requests += [("search", {"indexes": [str(raster)], "text": phrase, "top": 5}) for phrase in places]
+    _, *answers = served(requests)
     right = {
-        phrase: hits(engine("search", raster, phrase, "--top", 5)["matches"], where)
-        for phrase, where in truth(truth_file).items()
+        phrase: hits(answer["matches"], where)
+        for (phrase, where), answer in zip(places.items(), answers, strict=True)
     }
     print(right)
     found = sum(count > 0 for count in right.values())
@@ -50,6 +54,22 @@ def test_same_seed_draws_the_same_scene(small_scene: Path, tmp_path: Path) -> No
     with rasterio.open(small_scene) as first, rasterio.open(again) as second:
         assert first.tags()["SYNTHETIC"] == "yes"
         assert np.array_equal(first.read(), second.read())
+
+
+def served(requests: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What one engine process answers to operations, in order (docs/protocol.md)."""
+    results = []
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([COMMAND, "serve"], **pipes) as server:
+        for number, (op, args) in enumerate(requests):
+            server.stdin.write(json.dumps({"id": number, "op": op, "args": args}) + "\n")
+        server.stdin.flush()
+        for answer in map(json.loads, server.stdout):
+            assert "error" not in answer
+            results += [answer["result"]] if "result" in answer else []
+            if len(results) == len(requests):
+                server.stdin.close()  # the engine ends with its input
+    return results
 
 
 def found(engine: Engine, index: Path) -> list[tuple[Any, ...]]:
