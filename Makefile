@@ -13,6 +13,8 @@ APT      := qgis python3-qgis python3-venv xvfb xauth xdotool imagemagick gdal-b
 PROFILE  ?= build/profile
 # A machine without an NVIDIA driver gets torch's CPU build (200 MB instead of several GB).
 TORCH_INDEX := $(shell command -v nvidia-smi >/dev/null || echo --extra-index-url https://download.pytorch.org/whl/cpu)
+# pip's warnings about an index that cannot be reached or does not know a package are no news.
+QUIETLY  := 2> >(grep -v -e '^WARNING: Retrying' -e 'is ignored: it is neither' >&2)
 # The rules that block a plugin on plugins.qgis.org: what its scan enables, minus nothing.
 BANDIT_RULES := B101,B102,B103,B104,B105,B106,B107,B108,B110,B111,B112,B113,B201,B202,B301,B302,B303,B304,B305,B306,B307,B308,B310,B311,B312,B313,B314,B315,B316,B317,B318,B319,B320,B321,B323,B324,B401,B402,B403,B405,B406,B407,B408,B409,B412,B413,B501,B502,B503,B504,B505,B506,B507,B508,B509,B601,B602,B603,B604,B605,B606,B607,B608,B609,B610,B611,B612,B613,B614,B615,B701,B702,B703,B704
 
@@ -72,14 +74,14 @@ clean:  ## remove everything that was built, the environments too
 .venv/.ready: pyproject.toml resources/engine-requirements.txt | build/.python
 	@echo "Setting up the engine's environment in .venv (once; a few minutes)"
 	@python3 -m venv .venv
-	@$(PYTHON) -m pip install -qq --retries 1 $(TORCH_INDEX) $$(grep '^torch==' resources/engine-requirements.txt)
-	@$(PYTHON) -m pip install -q -r resources/engine-requirements.txt setuptools wheel 2> >(grep -v 'is ignored' >&2)
-	@$(PYTHON) -m pip install -q --no-build-isolation -e '.[dev]' 2> >(grep -v 'is ignored' >&2)
+	@$(PYTHON) -m pip install -q --no-deps --retries 0 $(TORCH_INDEX) $$(grep '^torch==' resources/engine-requirements.txt) $(QUIETLY)
+	@$(PYTHON) -m pip install -q -r resources/engine-requirements.txt wheel $(QUIETLY)
+	@$(PYTHON) -m pip install -q --no-build-isolation -e '.[dev]' $(QUIETLY)
 	@touch $@
 
 .venv-qgis/.ready: build/.system
 	@/usr/bin/python3 -m venv --system-site-packages .venv-qgis
-	@$(QGIS_PY) -m pip install -q pytest pytest-qgis pytest-qt pytest-timeout 2> >(grep -v 'is ignored' >&2)
+	@$(QGIS_PY) -m pip install -q pytest pytest-qgis pytest-qt pytest-timeout $(QUIETLY)
 	@touch $@
 
 build/.python:
