@@ -19,12 +19,12 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 from rasterio.windows import Window
-from rs_text_search_plugin.engine.indexing import IndexOptions, index
-from rs_text_search_plugin.engine.store import Index, open_index
 from rs_text_search_plugin.models.datasets import Dataset, Row, open_dataset
 
 from rs_text_search_plugin import models
+from rs_text_search_plugin.engine.indexing import IndexOptions, index
 from rs_text_search_plugin.engine.search import search
+from rs_text_search_plugin.engine.store import Index, open_index
 from rs_text_search_plugin.engine.types import Encoder, Query
 
 SIDE = 224
