@@ -19,7 +19,7 @@ from tests.demo.truth import hits, truth
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "build" / "demo"
 COMMAND = Path(sys.executable).parent / "rs-text-search"
-PHRASES = ["storage tanks", "boats in a harbour", "airport runway with planes"]
+PHRASES = ["storage tanks", "boats in a harbour", "cars in a parking lot"]
 DRAWN_BY = [Path(__file__).parent / f"{name}.py" for name in ("paint", "things", "themes", "sites", "scene")]
 SHOWN = 12
 """Matches of a phrase that the map shows."""

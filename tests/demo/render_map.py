@@ -81,6 +81,7 @@ def matches_layer(path: str, phrase: str) -> QgsVectorLayer:
     layer = QgsVectorLayer(path, phrase, "ogr")
     if not layer.isValid():
         raise SystemExit(f"QGIS cannot open {path}.")
+    layer.setSubsetString('"score" >= 50 OR "rank" <= 3')  # what is claimed, or at least the nearest
     style_matches(layer)
     label = QgsPalLayerSettings()
     label.fieldName = 'if("rank" = 1, "query" || \'  \' || to_string(round("score")), \'\')'
