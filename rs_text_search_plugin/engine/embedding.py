@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import Cancelled, RasterError
+from .meta import Meta, read_meta, write_json
 from .parts import Part, part_name, parts_of, read_note, write_part
 from .raster import Raster
 from .sources import gdal_options
-from .store import Meta, read_meta, write_json
 from .strips import Skipped, Strips
 from .types import F32, U8, Encoder
 

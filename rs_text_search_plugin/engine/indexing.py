@@ -15,9 +15,10 @@ from rs_text_search_plugin.version import VERSION
 from .embedding import IndexReport, Run
 from .errors import IndexStoreError, RasterError
 from .grid import Lattice, footprints, lattice, windows
+from .meta import Meta
 from .raster import Raster, open_raster
 from .sources import absolute, file_facts
-from .store import Meta, index_folder
+from .store import index_folder
 from .types import Encoder
 from .workplace import locked, prepare
 from .zone import Zone

@@ -16,7 +16,7 @@ from .grid import Lattice, footprints, windows
 from .types import F32, I64
 
 if TYPE_CHECKING:
-    from .store import Meta
+    from .meta import Meta
 
 PART_TILES = (64, 1024)
 """Least and most tiles of a part, between them 1/32 of all: so much a kill -9 costs, or one row of the lattice."""

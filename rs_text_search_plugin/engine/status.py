@@ -7,17 +7,9 @@ from typing import Any
 
 from .errors import IndexStoreError
 from .grid import Corners, footprint
+from .meta import Meta, raster_changed, read_meta
 from .parts import parts_of, read_note
-from .store import (
-    SUFFIX,
-    Meta,
-    found_raster,
-    holds_index,
-    index_folder,
-    part_files,
-    raster_changed,
-    read_meta,
-)
+from .store import SUFFIX, found_raster, holds_index, index_folder, part_files
 from .types import Window
 
 

@@ -1,6 +1,6 @@
 """The index folder: all embeddings of one raster for one encoder on one lattice.
 
-request.json          written first: what is being made (the Meta below)
+request.json          written first: what is being made (see meta.py)
 part-00000.parquet    GeoParquet, each written whole and renamed; a part present is a part done
 meta.json             written last: the index is complete
 vectors-*.npy         a cache for searching, rebuilt when absent
@@ -9,11 +9,10 @@ vectors-*.npy         a cache for searching, rebuilt when absent
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,91 +22,12 @@ import numpy.typing as npt
 
 from . import grid
 from .errors import IndexMismatch, IndexStoreError
-from .grid import Lattice, Transform
+from .meta import Meta, raster_changed, read_meta
 from .parts import part_name, read_columns
-from .raster import Stretch
-from .sources import absolute, file_facts, is_named
+from .sources import absolute, is_named
 from .types import F32, I32, I64
 
 SUFFIX = ".rsidx"
-
-
-@dataclass(frozen=True)
-class Meta:
-    """What an index is made of and from. `crs` is WKT2 or None; `gsd_m` m/px; `probe` a digest of the file."""
-
-    source: str
-    size: int
-    mtime: float
-    probe: str
-    crs: str | None
-    transform: Transform
-    width: int
-    height: int
-    bands: tuple[int, ...]
-    stretch: Stretch
-    gsd_m: float | None
-    badges: tuple[str, ...]
-    lattice: Lattice
-    planned: int
-    """Tiles of the lattice that were asked for: all, or those that meet the area."""
-    overlap: float
-    area: dict[str, Any] | None
-    area_crs: str | None
-    model: str
-    fingerprint: str
-    dim: int
-    factor: int
-    """Tiles are read at 1/factor of the resolution."""
-    version: str
-    complete: bool = False
-    parts: tuple[int, ...] = ()
-    """Numbers of the part files, once complete."""
-    empty: int = 0
-    unreadable: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def key(self) -> str:
-        """Digest of everything that decides the vectors; where and when the file lay does not."""
-        facts = asdict(self)
-        for name in ("source", "mtime", "version", "complete", "parts", "empty", "unreadable", "badges"):
-            del facts[name]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def meta_from(values: dict[str, Any]) -> Meta:
-    """Meta of its JSON form."""
-    made = dict(values)
-    made["lattice"] = Lattice(**made["lattice"])
-    made["transform"] = tuple(made["transform"])
-    made["stretch"] = tuple(tuple(pair) for pair in made["stretch"])
-    for name in ("bands", "badges", "parts", "unreadable"):
-        made[name] = tuple(made[name])
-    return Meta(**made)
-
-
-def read_meta(folder: Path) -> Meta:
-    """The Meta of a finished or unfinished index. Raises IndexStoreError."""
-    for name in ("meta.json", "request.json"):
-        file = folder / name
-        if file.is_file():
-            try:
-                return meta_from(json.loads(file.read_text("utf-8")))
-            except (ValueError, TypeError, KeyError) as error:
-                raise IndexStoreError(
-                    f"{file} is damaged: {error}", "Index the raster again with --restart."
-                ) from error
-    raise IndexStoreError(f"There is no index at {folder}.", "Make it with `rs-text-search index RASTER`.")
-
-
-def write_json(file: Path, values: dict[str, Any]) -> None:
-    """Written whole or not at all."""
-    part = file.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as out:
-        json.dump(values, out, indent=1)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(file)
 
 
 def user_cache() -> Path:
@@ -132,17 +52,6 @@ def index_folder(source: str | Path, out: str | Path | None = None) -> Path:
             return beside
     digest = hashlib.sha256(absolute(source).encode()).hexdigest()[:12]
     return user_cache() / "indexes" / f"{digest}-{name}"
-
-
-def raster_changed(meta: Meta) -> bool:
-    """Whether the raster is there and is not the one that was indexed; a copy with a new mtime still is."""
-    path = Path(meta.source)
-    if is_named(meta.source) or not path.is_file():
-        return False
-    info = path.stat()
-    if (info.st_size, info.st_mtime) == (meta.size, meta.mtime):
-        return False
-    return info.st_size != meta.size or file_facts(meta.source)[2] != meta.probe
 
 
 class Index:

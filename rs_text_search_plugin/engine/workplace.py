@@ -9,8 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from .errors import IndexMismatch, IndexStoreError
+from .meta import Meta, read_meta, write_json
 from .parts import read_columns, read_note
-from .store import Meta, holds_index, read_meta, write_json
+from .store import holds_index
 
 OWN_FILES = (
     "part-?????.parquet",

@@ -16,6 +16,7 @@ import shapely
 from rs_text_search_plugin.engine import store
 from rs_text_search_plugin.engine.errors import IndexMismatch, IndexStoreError
 from rs_text_search_plugin.engine.indexing import IndexOptions, index
+from rs_text_search_plugin.engine.meta import read_meta
 from rs_text_search_plugin.engine.search import search
 from rs_text_search_plugin.engine.status import state
 from rs_text_search_plugin.engine.types import Query
@@ -224,7 +225,7 @@ def test_restart_leaves_a_persons_own_files(folder, raster, encoder):
 
 @pytest.mark.parametrize("harm", ["cut", "zeros", "gone"])
 def test_a_damaged_part_is_named_and_made_again(folder, raster, encoder, harm):
-    before = store.read_vectors(folder, store.read_meta(folder))
+    before = store.read_vectors(folder, read_meta(folder))
     part = folder / "part-00002.parquet"
     content = part.read_bytes()
     if harm == "gone":
@@ -238,7 +239,7 @@ def test_a_damaged_part_is_named_and_made_again(folder, raster, encoder, harm):
     encoder.batches.clear()
     report = index(str(raster), encoder, IndexOptions(tile_px=32, mode="resume"))
     assert (report.resumed, sum(encoder.batches)) == (192, 64)
-    after = store.read_vectors(folder, store.read_meta(folder))
+    after = store.read_vectors(folder, read_meta(folder))
     assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
 
 
