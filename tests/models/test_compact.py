@@ -80,8 +80,8 @@ def test_folding_keeps_what_the_batch_norms_did():
     with torch.inference_mode():
         middle, last = network(x)
         wanted_middle, wanted_last = unfolded(tensors, x)
-    torch.testing.assert_close(middle, wanted_middle, atol=1e-4, rtol=1e-3)
-    torch.testing.assert_close(last, wanted_last, atol=0.02, rtol=1e-3)  # values reach some hundreds
+    for found, wanted in ((middle, wanted_middle), (last, wanted_last)):
+        assert float((found - wanted).norm() / wanted.norm()) < 1e-4  # fp32 rounding through some forty layers
 
 
 def unfolded(tensors, x):
