@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TAGS = 12
 IN_SENTENCE = 4
 ALIKE = 0.7
+LITTLE_WORDS = frozenset({"a", "an", "the", "of", "with", "in", "on", "by", "and"})
 """Two words whose vectors are so close say the same; a sentence names the better one."""
 
 
@@ -85,7 +86,7 @@ def _scores(index: Index, encoder: Encoder, texts: F32, tiles: F32) -> F32:
 
 def sentence(words: list[Word], scores: F32, texts: F32) -> str:
     """One plain sentence from words ranked by score, (k,), with their vectors, (k, dim)."""
-    picked = _distinct(scores, texts)
+    picked = _distinct(words, scores, texts)
     sure = [words[i].say for i in picked if scores[i] >= STRONG]
     perhaps = [words[i].say for i in picked if scores[i] < STRONG]
     if sure:
@@ -98,12 +99,15 @@ def sentence(words: list[Word], scores: F32, texts: F32) -> str:
     return "I cannot tell what this is."
 
 
-def _distinct(scores: F32, texts: F32) -> list[int]:
-    """The first few possible words, each unlike those before it."""
+def _distinct(words: list[Word], scores: F32, texts: F32) -> list[int]:
+    """The first few possible words, each unlike those before it in meaning and in what it is called."""
     picked: list[int] = []
+    said: set[str] = set()
     for i in np.flatnonzero(scores >= POSSIBLE):
-        if all(float(texts[i] @ texts[j]) < ALIKE for j in picked):
+        name = {part.rstrip("s") for part in words[i].name.split()} - LITTLE_WORDS  # "car park" after "cars"
+        if said.isdisjoint(name) and all(float(texts[i] @ texts[j]) < ALIKE for j in picked):
             picked.append(int(i))
+            said |= name
         if len(picked) == IN_SENTENCE:
             break
     return picked

@@ -124,6 +124,13 @@ def test_two_words_for_one_thing_are_named_once():
     assert sentence(WORDS, np.full(5, 90, np.float32), same) == "Boats."
 
 
+def test_a_thing_already_named_is_not_named_again():
+    names = ("cars", "car park", "crowded with cars", "trees", "shed")
+    words = [Word(name, "object", name, (), np.inf) for name in names]
+    scores = np.array([99, 98, 92, 85, 10], np.float32)
+    assert sentence(words, scores, np.eye(5, dtype=np.float32)) == "Cars and trees."
+
+
 def test_lists_read_as_people_write_them():
     assert listed(["a"], "and") == "a"
     assert listed(["a", "b", "c"], "or") == "a, b or c"
