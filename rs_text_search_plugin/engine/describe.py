@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 TAGS = 12
 IN_SENTENCE = 4
 ALIKE = 0.7
-LITTLE_WORDS = frozenset({"a", "an", "the", "of", "with", "in", "on", "by", "and"})
 """Two words whose vectors are so close say the same; a sentence names the better one."""
+LITTLE_WORDS = frozenset({"a", "an", "the", "of", "with", "in", "on", "by", "and"})
 
 
 @dataclass(frozen=True)
