@@ -41,7 +41,8 @@ class MatchModel(QAbstractListModel):
     def set_matches(self, matches: list[Match], names: dict[str, str]) -> None:
         """Take a result; `names` maps an index folder to what its raster is called."""
         self._matches, self._names = matches, names
-        self._missing.clear()
+        tiles = {(match["index"], match["id"]) for match in matches}
+        self._missing = {tile: None for tile in self._missing if tile in tiles}  # nothing repaints what stays
         self._requested.clear()
 
     def filter(self, min_score: float, top: int) -> None:

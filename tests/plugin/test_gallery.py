@@ -69,6 +69,14 @@ def test_only_what_is_on_screen_is_asked_for_and_only_once(gallery, asked, qtbot
     assert 1001 in asked
 
 
+def test_the_same_result_again_loses_no_picture_on_its_way(gallery, asked):
+    fill(gallery, 3)
+    gallery.grab()  # painted: pictures are wanted, none is requested yet
+    fill(gallery, 3)  # the live search and the Enter key found the same
+    gallery._request()
+    assert sorted(asked) == [1001, 1002, 1003]
+
+
 def test_a_batch_is_no_larger_than_agreed(gallery):
     fill(gallery, 100)
     gallery.matches._missing.clear()
