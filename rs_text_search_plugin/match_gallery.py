@@ -137,6 +137,8 @@ class MatchGallery(QListView):
         self.setIconSize(QSize(SIDE, SIDE))
         self.setSpacing(2)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        # a bar that came and went would change the width, and with it the columns, and so call for itself
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.setAccessibleName("Matches, best first")
@@ -145,10 +147,14 @@ class MatchGallery(QListView):
         self._soon.setSingleShot(True)
         self._soon.setInterval(60)
         self._soon.timeout.connect(self._request)
-        self.matches.wanted.connect(self._soon.start)
+        self.matches.wanted.connect(self._request_soon)
         self.clicked.connect(self._show)
         self.activated.connect(self._show)
         self.customContextMenuRequested.connect(self._open_menu)
+
+    def _request_soon(self) -> None:
+        if not self._soon.isActive():  # a list that keeps repainting must not put it off for ever
+            self._soon.start()
 
     def _request(self) -> None:
         for folder, tiles in self.matches.take_missing().items():

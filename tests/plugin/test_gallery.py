@@ -77,6 +77,14 @@ def test_the_same_result_again_loses_no_picture_on_its_way(gallery, asked):
     assert sorted(asked) == [1001, 1002, 1003]
 
 
+def test_repainting_does_not_put_off_the_pictures(gallery, asked, qtbot):
+    fill(gallery, 3)
+    for _ in range(20):
+        gallery.grab()
+        qtbot.wait(10)
+    assert sorted(asked) == [1001, 1002, 1003]
+
+
 def test_a_batch_is_no_larger_than_agreed(gallery):
     fill(gallery, 100)
     gallery.matches._missing.clear()
