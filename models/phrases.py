@@ -40,14 +40,6 @@ def phrases() -> Phrases:
     return Phrases(tuple(table["templates"]), labels, alike, nouns, attributes, relations)
 
 
-def label_text(label: str, rng: np.random.Generator) -> str | None:
-    """One of the names of a label, in one of the templates; None when the label is not ours."""
-    names = phrases().labels.get(label)
-    if not names:
-        return None
-    return _one(phrases().templates, rng).format(_one(names, rng))
-
-
 def made_up(count: int, rng: np.random.Generator) -> list[str]:
     """Short place descriptions like `two white boats beside a pier`, for distillation."""
     source = phrases()

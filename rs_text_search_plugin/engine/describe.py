@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,17 +21,6 @@ ALIKE = 0.7
 LITTLE_WORDS = frozenset({"a", "an", "the", "of", "with", "in", "on", "by", "and"})
 
 
-@dataclass(frozen=True)
-class Content:
-    """One line of an index's table of contents. `tiles` is an estimate in a large index."""
-
-    name: str
-    group: str
-    tiles: int
-    score: float
-    """Of the best tile, 0-100."""
-
-
 def describe(index: Index, tile_id: int, encoder: Encoder) -> Description:
     """Tags and a sentence for one tile. Raises IndexMismatch, IndexStoreError when there is no such tile."""
     index.require(encoder.fingerprint)
@@ -47,24 +35,6 @@ def describe(index: Index, tile_id: int, encoder: Encoder) -> Description:
     corners = tuple((float(x), float(y)) for x, y in index.corners(np.array([position]))[0])
     sure = bool(len(scores) and scores[order[0]] >= STRONG)
     return Description(str(index.folder), tile_id, corners, text, sure, tuple(tags))
-
-
-def contents(index: Index, encoder: Encoder, most: int = 30) -> list[Content]:
-    """What is in this raster: the words that at least one tile surely shows, the most frequent first."""
-    index.require(encoder.fingerprint)
-    chosen = visible(index, encoder)
-    tiles = background(index.vectors)
-    scores = _scores(index, encoder, word_vectors.vectors(encoder)[chosen], tiles)  # (n, k)
-    scale = len(index.vectors) / max(1, len(tiles))
-    strong = (scores >= STRONG).sum(axis=0)
-    found = [
-        Content(word.name, word.group, round(int(count) * scale), round(float(best), 1))
-        for word, count, best in zip(
-            (vocabulary.words()[i] for i in chosen), strong, scores.max(axis=0), strict=True
-        )
-        if count
-    ]
-    return sorted(found, key=lambda entry: (-entry.tiles, -entry.score))[:most]
 
 
 def visible(index: Index, encoder: Encoder) -> I64:

@@ -60,11 +60,6 @@ def lattice(width: int, height: int, tile_w: int, tile_h: int, overlap: float = 
     return Lattice(width, height, tile_w, tile_h, step_x, step_y)
 
 
-def tile_id(grid: Lattice, row: int, col: int) -> int:
-    """Number of a tile, row by row from the upper left."""
-    return row * grid.cols + col
-
-
 def window(grid: Lattice, row: int, col: int) -> Window:
     """The px a tile covers."""
     x = min(col * grid.step_x, grid.width - grid.tile_w)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rs_text_search_plugin.engine import word_vectors
-from rs_text_search_plugin.engine.describe import contents, describe, listed, sentence, visible
+from rs_text_search_plugin.engine.describe import describe, listed, sentence, visible
 from rs_text_search_plugin.engine.errors import IndexMismatch
 from rs_text_search_plugin.engine.vocabulary import Word, words
 
@@ -73,11 +73,6 @@ def test_coarse_pixels_hide_small_things(index):
     assert len(visible(index, encoder)) == 4  # 256 px at 0.5 m shrink to 16: an 8 m pixel
     index.meta.gsd_m = None
     assert len(visible(index, encoder)) == 5
-
-
-def test_the_table_of_contents_counts_what_stands_out(index):
-    found = {entry.name: entry.tiles for entry in contents(index, ColourEncoder())}
-    assert found == {"red": 3, "white": 2}
 
 
 def test_another_model_is_refused(index):

@@ -81,7 +81,9 @@ def test_folding_keeps_what_the_batch_norms_did():
         middle, last = network(x)
         wanted_middle, wanted_last = unfolded(tensors, x)
     for found, wanted in ((middle, wanted_middle), (last, wanted_last)):
-        assert float((found - wanted).norm() / wanted.norm()) < 1e-4  # fp32 rounding through some forty layers
+        assert (
+            float((found - wanted).norm() / wanted.norm()) < 1e-4
+        )  # fp32 rounding through some forty layers
 
 
 def unfolded(tensors, x):
