@@ -118,11 +118,16 @@ class TextTower(nn.Module):
         self.layers = nn.ModuleList(Layer(config.width, config.heads) for _ in range(config.layers))
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        x = self.states(ids, mask)
+        weight = mask.unsqueeze(-1).to(x.dtype)
+        return (x * weight).sum(1) / weight.sum(1)  # type: ignore[no-any-return]
+
+    def states(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """ids and mask (B, T) -> one state for each piece, (B, T, width)."""
         x = self.norm(self.words(ids) + self.places.weight[: ids.shape[1]])  # (B, T, D)
         for layer in self.layers:
             x = layer(x, mask)
-        weight = mask.unsqueeze(-1).to(x.dtype)
-        return (x * weight).sum(1) / weight.sum(1)  # type: ignore[no-any-return]
+        return x  # type: ignore[no-any-return]
 
 
 def from_minilm(tensors: dict[str, Tensor], layers: Sequence[int], kept: Sequence[int]) -> dict[str, Tensor]:

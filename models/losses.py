@@ -1,0 +1,32 @@
+"""Losses that more than one system uses. All take unit vectors, rows that belong together on the diagonal."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as fn
+
+NEVER = -1e4
+
+
+def info_nce(images: Tensor, texts: Tensor, scale: Tensor | float, unclear: Tensor) -> Tensor:
+    """Cross-entropy of each picture over the texts and of each text over the pictures, the mean of both.
+
+    images, texts (B, dim); `scale` is one over the temperature; pairs marked in `unclear` (B, B) are left
+    out. Radford et al. 2021."""
+    logits = (scale * images @ texts.T).masked_fill(unclear, NEVER)  # (B, B)
+    target = torch.arange(len(images), device=images.device)
+    return (fn.cross_entropy(logits, target) + fn.cross_entropy(logits.T, target)) / 2
+
+
+def triplet(images: Tensor, texts: Tensor, margin: float, unclear: Tensor) -> Tensor:
+    """Sum over every negative of [margin + s(negative) - s(positive)]+, both ways, divided by B.
+
+    images, texts (B, dim); pairs marked in `unclear` (B, B) are no negatives. Faghri et al. 2018 with the sum
+    instead of the hardest negative, as GaLR, DOVE and their kin train."""
+    likeness = images @ texts.T  # (B, B)
+    positive = likeness.diagonal()
+    spared = unclear | torch.eye(len(images), dtype=torch.bool, device=images.device)
+    wrong_text = (margin + likeness - positive[:, None]).clamp_min(0).masked_fill(spared, 0)
+    wrong_image = (margin + likeness - positive[None]).clamp_min(0).masked_fill(spared, 0)
+    return (wrong_text.sum() + wrong_image.sum()) / len(images)

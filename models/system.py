@@ -1,0 +1,126 @@
+"""What every trainable retrieval system is: two towers over the maps of one backbone, and its losses.
+
+    pictures (B, 3, S, S) -> ResNet50-V2 -> Maps -> embed_images -> (B, dim)
+    texts                                       -> embed_texts  -> (B, dim)
+
+The backbone is shared by all of them and does not move while a system is trained, so that training reads
+stored maps (features.py) and a system's own file is about what the paper is about. A system that looks at a
+pair of picture and text together also is a `FusionSystem`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as fn
+
+from .backbones import ResNet50V2
+from .text import WordPiece
+
+INPUT_PX = 160
+GRID = 5
+"""Places a side: stage 3's 10 x 10 map averaged two by two, stage 2's 20 x 20 four by four."""
+PLACES = GRID * GRID
+
+
+class Maps(NamedTuple):
+    """What the backbone saw in B pictures, averaged over GRID x GRID places, row by row."""
+
+    middle: Tensor
+    """(B, PLACES, 512), stage 2."""
+    last: Tensor
+    """(B, PLACES, 1024), stage 3."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B pictures with one text each, and what is known about them."""
+
+    maps: Maps
+    second: Maps | None
+    """Another view of the same pictures, for systems whose `views` is 2."""
+    texts: list[str]
+    images: Tensor
+    """(B,) number of the picture among all training pictures."""
+    sentences: Tensor
+    """(B,) number of the text among all distinct training texts."""
+    labels: Tensor
+    """(B,) number of the scene class."""
+    unclear: Tensor
+    """(B, B) bool, picture by text: pairs off the diagonal that may belong together and are no negatives."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a system may want to know about the training set before it starts."""
+
+    pictures: int
+    texts: Sequence[str]
+    """Every distinct training text, by number."""
+    labels: Sequence[str]
+
+
+class System(nn.Module, ABC):
+    """Two towers. Built from a vocabulary and its own settings; `settings` must survive JSON."""
+
+    views: ClassVar[int] = 1
+    """How many views of a picture one step of training needs."""
+    dim: int
+
+    def __init__(self, vocabulary: Sequence[str], settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.settings = dict(settings)
+        self.tokenizer = WordPiece(vocabulary)
+        self.backbone = ResNet50V2()
+
+    @abstractmethod
+    def embed_images(self, maps: Maps) -> Tensor:
+        """-> (B, dim) unit vectors."""
+
+    @abstractmethod
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """n texts -> (n, dim) unit vectors."""
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Named scalars that the trainer adds up."""
+
+    def prepare(self, facts: Facts) -> None:
+        """Called once before training: build what only training needs, under `self.lesson`, which is not
+        saved."""
+
+    def images(self, x: Tensor) -> Tensor:
+        """(B, 3, INPUT_PX, INPUT_PX) RGB in 0-1 -> (B, dim)."""
+        return self.embed_images(self.see(x))
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """n texts -> (n, dim)."""
+        return self.embed_texts(texts)
+
+    def see(self, x: Tensor) -> Maps:
+        """(B, 3, INPUT_PX, INPUT_PX) RGB in 0-1 -> Maps, in the precision of the towers."""
+        x = x.to(self.backbone.stem.weight.dtype).contiguous(memory_format=torch.channels_last)
+        kind = next(p.dtype for name, p in self.named_parameters() if not name.startswith("backbone."))
+        maps = places(*self.backbone(x))
+        return Maps(maps.middle.to(kind), maps.last.to(kind))
+
+
+class FusionSystem(System):
+    """A system that also scores a picture and a text together."""
+
+    @abstractmethod
+    def keys(self, maps: Maps) -> Tensor:
+        """What a picture contributes to every pair it is in, computed once: (B, tokens, width)."""
+
+    @abstractmethod
+    def match(self, keys: Tensor, texts: Sequence[str]) -> Tensor:
+        """keys (P, tokens, width) and P texts, pair by pair -> (P,) logit that they belong together."""
+
+
+def places(middle: Tensor, last: Tensor) -> Maps:
+    """Stage 2 (B, 512, 2h, 2w) and stage 3 (B, 1024, h, w) -> Maps."""
+    return Maps(*(fn.adaptive_avg_pool2d(stage, GRID).flatten(2).transpose(1, 2) for stage in (middle, last)))
