@@ -15,14 +15,26 @@ import tomllib
 
 from rs_text_search_plugin.engine.errors import ModelError
 
-from .weights import Consent, Remote, fetch
+from .weights import Consent, Remote, Watch, adopt, fetch, no_watch
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.types import Encoder, Reranker
 
-__all__ = ["Device", "ModelInfo", "available", "choose_device", "devices", "load", "load_reranker"]
+__all__ = [
+    "Device",
+    "ModelInfo",
+    "available",
+    "choose_device",
+    "devices",
+    "install",
+    "load",
+    "load_reranker",
+    "rerankers",
+    "weights_of",
+]
 
 DEFAULT = "compact"
+RERANKER = "mtgfe"
 
 
 @dataclass(frozen=True)
@@ -33,12 +45,21 @@ class ModelInfo:
     title: str
     summary: str
     dim: int
+    """Length of an embedding; 0 for a model that only reranks."""
     size_px: int
     bytes: int
+    """Of the weights, on disk."""
+    tiles_per_s: float | None
+    """How fast it embeds, on the machine its card names."""
     licence: str
     installed: bool
     """Whether the weights are on this computer."""
     reranker: bool
+    """Whether it can give the best matches a second look; it may be an encoder as well."""
+    file: str
+    """What its weights are called."""
+    url: str | None
+    """Where they can be had; None when there is no public address."""
     card: str | None
     """Path of the model card."""
 
@@ -63,6 +84,11 @@ def registry() -> dict[str, dict[str, Any]]:
     return tomllib.loads(_folder().joinpath("registry.toml").read_text("utf-8"))
 
 
+def rerankers() -> list[str]:
+    """Names of the models that can give the best matches a second look."""
+    return [name for name, entry in registry().items() if entry.get("reranker")]
+
+
 def load(name: str = DEFAULT, device: str = "auto", consent: Consent = lambda _remote: False) -> Encoder:
     """A model of the registry, a `compact` checkpoint (.safetensors), or a .toml file with an entry like the
     registry's.
@@ -70,17 +96,36 @@ def load(name: str = DEFAULT, device: str = "auto", consent: Consent = lambda _r
     `consent` is asked before anything is downloaded. Raises ModelError when the model, its weights or the
     device is not to be had."""
     entry = _entry(name)
-    if not entry:
-        raise ModelError(f"There is no model {name!r}.", f"Choose one of: {', '.join(registry())}.")
-    path = _weights(name, entry, consent)
+    path = _weights(entry, consent)
     from . import encoder  # noqa: PLC0415 - brings torch
 
     return encoder.build(entry, path, choose_device(device).name)
 
 
-def load_reranker(name: str = DEFAULT, device: str = "auto") -> Reranker:
-    """The second stage of a model. Raises ModelError: no model in the registry has one so far."""
-    raise ModelError(f"{name} has no second stage on {device}.", "Search without reranking.")
+def load_reranker(name: str = RERANKER, device: str = "auto") -> Reranker:
+    """What gives the best matches of any model a second look. Raises ModelError as `load` does, and for a
+    model that cannot."""
+    entry = _entry(name)
+    if not entry.get("reranker"):
+        raise ModelError(f"{name} cannot rerank.", f"Choose one of: {', '.join(rerankers())}.")
+    path = _weights(entry, lambda _remote: False)
+    from . import filtering  # noqa: PLC0415 - brings torch
+
+    return filtering.load(entry, path, choose_device(device).name)
+
+
+def weights_of(name: str) -> Path:
+    """The file with a model's weights. Raises ModelError when it is not on this computer."""
+    return _weights(_entry(name), lambda _remote: False)
+
+
+def install(name: str, file: str | Path | None = None, watch: Watch = no_watch) -> Path:
+    """Put the weights of a model into the cache: those in `file`, or without it a download, to which the
+    person has agreed. Returns where they are. Raises ModelError, Cancelled."""
+    entry = _entry(name)
+    if file is None or "sha256" not in entry:
+        return _weights(entry, lambda _remote: True, watch)
+    return _found(entry) or adopt(_remote(entry), Path(file))
 
 
 def choose_device(wanted: str = "auto") -> Device:
@@ -113,43 +158,55 @@ def _why_no_gpu(cuda: str | None) -> str:
 
 
 def _entry(name: str) -> dict[str, Any]:
-    """What is known about a model, with its `name`; empty when it is none."""
+    """What is known about a model, with its `name`. Raises ModelError when it is none."""
     path = Path(name)
     if path.suffix == ".toml" and path.is_file():
         local = tomllib.loads(path.read_text("utf-8"))
         return {**local, "name": path.stem, "file": str(path.parent / local["file"])}
     if path.suffix == ".safetensors" and path.is_file():
         return {**registry()[DEFAULT], "name": path.stem, "file": str(path.resolve())}
-    return {**registry()[name], "name": name} if name in registry() else {}
+    if name not in registry():
+        raise ModelError(f"There is no model {name!r}.", f"Choose one of: {', '.join(registry())}.")
+    return {**registry()[name], "name": name}
 
 
-def _weights(name: str, entry: dict[str, Any], consent: Consent) -> Path:
-    if "file" not in entry:
-        return fetch(_remote(name, entry), consent)
-    path = _local(entry)
-    if not path.is_file():
-        raise ModelError(f"The weights of {name} are missing: {path}", "Install the plugin again.")
-    return path
+def _weights(entry: dict[str, Any], consent: Consent, watch: Watch = no_watch) -> Path:
+    found = _found(entry)
+    if found is None and "sha256" not in entry:
+        raise ModelError(
+            f"The weights of {entry['name']} are missing: {_local(entry)}", "Install the plugin again."
+        )
+    return found or fetch(_remote(entry), consent, watch)
+
+
+def _found(entry: dict[str, Any]) -> Path | None:
+    """The weights in the package, else in the cache, else None."""
+    places = [_local(entry)] if "file" in entry else []
+    places += [_remote(entry).path] if "sha256" in entry else []
+    return next((path for path in places if path.is_file()), None)
 
 
 def _local(entry: dict[str, Any]) -> Path:
     return _folder() / "weights" / str(entry["file"])  # an absolute `file` stays what it is
 
 
-def _remote(name: str, entry: dict[str, Any]) -> Remote:
-    return Remote(name, entry["url"], entry["bytes"], entry["sha256"], entry["licence"])
+def _remote(entry: dict[str, Any]) -> Remote:
+    return Remote(entry["name"], entry.get("url", ""), entry["bytes"], entry["sha256"], entry["licence"])
 
 
 def _info(name: str, entry: dict[str, Any]) -> ModelInfo:
-    path = _local(entry) if "file" in entry else _remote(name, entry).path
+    entry = {**entry, "name": name}
+    path = _found(entry)
     card = _folder() / "cards" / f"{name}.md"
-    shown = {key: entry[key] for key in ("title", "summary", "dim", "size_px", "licence")}
+    shown = {key: entry[key] for key in ("name", "title", "summary", "dim", "size_px", "licence")}
     return ModelInfo(
-        name=name,
         **shown,
-        bytes=path.stat().st_size if path.is_file() else entry.get("bytes", 0),
-        installed=path.is_file(),
+        bytes=path.stat().st_size if path else entry.get("bytes", 0),
+        tiles_per_s=entry.get("tiles_per_s"),
+        installed=path is not None,
         reranker=bool(entry.get("reranker")),
+        file=str(entry.get("file") or _remote(entry).file),
+        url=entry.get("url"),
         card=str(card) if card.is_file() else None,
     )
 

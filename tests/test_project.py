@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import tomllib
 
 from rs_text_search_plugin.version import VERSION
 
@@ -41,6 +42,14 @@ def test_metadata_icon_exists(metadata: configparser.SectionProxy) -> None:
 def test_no_committed_file_is_over_30_megabytes() -> None:
     weights = [file for file in (ROOT / "models" / "weights").rglob("*") if file.is_file()]
     assert [file.name for file in weights if file.stat().st_size > 30_000_000] == []
+
+
+def test_only_the_default_model_is_packaged() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["rs_text_search_plugin.models"]
+    packed = [name for pattern in patterns for name in (ROOT / "models").glob(pattern) if name.is_file()]
+    assert [file.name for file in packed if file.parent.name == "weights"] == ["compact.safetensors"]
+    assert {file.stem for file in packed if file.parent.name == "cards"} >= {"compact"}
 
 
 def test_pinned_requirements_satisfy_the_project() -> None:
