@@ -14,7 +14,7 @@ def info_nce(images: Tensor, texts: Tensor, scale: Tensor | float, unclear: Tens
 
     images, texts (B, dim); `scale` is one over the temperature; pairs marked in `unclear` (B, B) are left
     out. Radford et al. 2021."""
-    logits = (scale * images @ texts.T).masked_fill(unclear, NEVER)  # (B, B)
+    logits = (scale * _likeness(images, texts)).masked_fill(unclear, NEVER)  # (B, B)
     target = torch.arange(len(images), device=images.device)
     return (fn.cross_entropy(logits, target) + fn.cross_entropy(logits.T, target)) / 2
 
@@ -24,9 +24,15 @@ def triplet(images: Tensor, texts: Tensor, margin: float, unclear: Tensor) -> Te
 
     images, texts (B, dim); pairs marked in `unclear` (B, B) are no negatives. Faghri et al. 2018 with the sum
     instead of the hardest negative, as GaLR, DOVE and their kin train."""
-    likeness = images @ texts.T  # (B, B)
+    likeness = _likeness(images, texts)  # (B, B)
     positive = likeness.diagonal()
     spared = unclear | torch.eye(len(images), dtype=torch.bool, device=images.device)
     wrong_text = (margin + likeness - positive[:, None]).clamp_min(0).masked_fill(spared, 0)
     wrong_image = (margin + likeness - positive[None]).clamp_min(0).masked_fill(spared, 0)
     return (wrong_text.sum() + wrong_image.sum()) / len(images)
+
+
+def _likeness(images: Tensor, texts: Tensor) -> Tensor:
+    # autocast would round a cosine to two digits
+    with torch.autocast(images.device.type, enabled=False):
+        return images.float() @ texts.float().T
