@@ -22,7 +22,7 @@ Area = tuple[dict[str, Any], str]
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The command line as a namespace; exits with 2 on a bad call."""
     parser = build_parser()
-    args, rest = parser.parse_known_args(join_negatives(argv))
+    args, rest = parser.parse_known_args(join_rerank(join_negatives(argv)))
     # argparse ends a list of words at the first option; what follows it belongs to the list all the same.
     strangers = [word for word in rest if word.startswith("-") or not hasattr(args, "words")]
     if strangers:
@@ -43,6 +43,24 @@ def join_negatives(argv: Sequence[str]) -> list[str]:
         else:
             joined.append(word)
     return joined
+
+
+def join_rerank(words: list[str]) -> list[str]:
+    """`--rerank mtgfe` -> `--rerank=mtgfe`; before any other word it stands alone, lest the text be taken for a
+    model."""
+    if words[:1] != ["search"] or "--rerank" not in words:
+        return words
+    place = words.index("--rerank")
+    rest = words[place + 1 :]
+    model = rest.pop(0) if rest and names_reranker(rest[0]) else ""
+    return [*words[:place], f"--rerank={model}", *rest]
+
+
+def names_reranker(word: str) -> bool:
+    """Whether a word is a model that reranks: one of the list, or a file with an entry like the list's."""
+    from rs_text_search_plugin import models  # noqa: PLC0415 - few searches need the list
+
+    return word in models.rerankers() or word.endswith(".toml")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -94,6 +112,14 @@ def _add_search(commands: Any) -> None:
     add("--top", type=at_least(1, int), default=200, metavar="K", help="at most K matches (default: 200)")
     add("--min-score", type=between(0, 100), default=0.0, metavar="S", help="from 0 to 100 (default: 0)")
     _add_area(add, "search")
+    add(
+        "--rerank",
+        nargs="?",
+        type=lambda text: text or True,
+        default=False,
+        metavar="MODEL",
+        help="let a second, slower model reorder the best matches (default: mtgfe)",
+    )
     add("--out", metavar="FILE", help="write the matches: .shp .gpkg .geojson .fgb .parquet")
     add("--heat", metavar="FILE.tif", help="write the scores of all tiles as a GeoTIFF")
 
@@ -114,7 +140,14 @@ def _add_export(commands: Any) -> None:
 def _add_others(commands: Any) -> None:
     info = _command(commands, "info", "tell the state of an index")
     info.add_argument("words", nargs="+", metavar="INDEX", help="an index folder, or a raster")
-    _command(commands, "models", "list the models")
+    models = _command(commands, "models", "list the models")
+    models.add_argument("--install", metavar="MODEL", help="put its weights where they are found first")
+    models.add_argument(
+        "--from",
+        dest="source",
+        metavar="FILE",
+        help="its weights (default: download, if there is an address)",
+    )
     _command(commands, "doctor", "try every package the engine stands on")
     _command(commands, "serve", "answer JSON lines on standard input (docs/protocol.md)")
 

@@ -78,6 +78,7 @@ def search(session: Session, args: Namespace, watch: Watch) -> Json:
         "top": args.top,
         "min_score": args.min_score,
         "heat": args.heat or False,
+        "rerank": args.rerank,
     }
     found = call(session, "search", request | _area(args), Job())
     if args.out:
@@ -122,7 +123,9 @@ def info(session: Session, args: Namespace, watch: Watch) -> Json:
 
 
 def models(session: Session, args: Namespace, watch: Watch) -> Json:
-    """The registry."""
+    """The registry; before that the weights that `--install` names are put where they are found."""
+    if args.install:
+        call(session, "install", {"model": args.install, "file": args.source}, Job())
     return call(session, "models", {}, Job())
 
 

@@ -16,9 +16,11 @@ from rs_text_search_plugin.version import VERSION
 from . import describe as describing
 from . import export as exporting
 from . import indexing, places, regions, status, store
+from . import rerank as reranking
 from . import search as searching
-from .errors import QueryError
+from .errors import Cancelled, ModelError, QueryError
 from .jobs import Job, Json, plain
+from .query import tidy
 from .raster import open_raster
 from .session import Session, index_of
 from .types import Match, Query, Window
@@ -57,6 +59,17 @@ def hello(session: Session, job: Job) -> Json:
 def list_models(session: Session, job: Job) -> Json:
     """Every model of the registry."""
     return {"models": models.available()}
+
+
+def install(session: Session, job: Job, *, model: str, file: str | None = None) -> Json:
+    """Puts a model's weights where they are found: those in `file`, or else a download."""
+
+    def watch(done: int, total: int) -> None:
+        if job.cancelled():
+            raise Cancelled("The download was stopped.", "The next one goes on from there.")
+        job.progress(done, total)
+
+    return {"path": models.install(model, file, watch)}
 
 
 def info(
@@ -133,20 +146,25 @@ def search(  # noqa: PLR0913 - one per field of the request
     area: Json | None = None,
     area_crs: str | None = None,
     heat: bool | str = False,
+    rerank: bool | str = False,
 ) -> Json:
     """Ranks the tiles of all indexes by how well they fit a text, marked tiles, or both."""
     opened = [session.index(name) for name in indexes]
-    query = Query(text, without, _marks(like), _marks(unlike))
+    words = tidy(text) if rerank else ""  # a reranker reads words only
+    reranker = session.reranker(models.RERANKER if rerank is True else str(rerank)) if words else None
     result = searching.search(
         opened,
         _encoder_of(session, opened),
-        query,
-        top=top,
+        Query(text, without, _marks(like), _marks(unlike)),
+        top=max(top, reranking.DEPTH) if reranker else top,
         min_score=min_score,
         area=area,
         area_crs=area_crs,
     )
+    if reranker:
+        result = reranking.rerank(result, opened, words, reranker, job)
     answer = {name: value for name, value in vars(result).items() if name != "scores"}
+    answer["matches"] = result.matches[:top]
     answer["verdict"] += _unfinished(opened)
     answer["sources"] = [_source(item) for item in opened]
     answer["heat"] = _heat(session, opened, result, heat) if heat else []
@@ -158,9 +176,19 @@ def _marks(tiles: Sequence[Json]) -> tuple[tuple[str, int], ...]:
 
 
 def _encoder_of(session: Session, opened: Sequence[store.Index]) -> Any:
+    """The model that all of the indexes were made with. Raises: QueryError, ModelError."""
     if not opened:
         raise QueryError("There is nothing to search in.", "Index a raster first.")
-    return session.encoder(opened[0].meta.model)
+    made = {item.meta.model: item.folder.name for item in opened}
+    if len(made) > 1:
+        named = " and ".join(f"{folder} with {model}" for model, folder in made.items())
+        hint = "Search them one after another, or index them with the same model."
+        raise QueryError(f"These indexes were made with different models: {named}.", hint)
+    (model,) = made
+    try:
+        return session.encoder(model)
+    except ModelError as error:
+        raise ModelError(f"{made[model]} was made with {model}. {error.message}", error.hint) from error
 
 
 def _unfinished(opened: Sequence[store.Index]) -> str:
@@ -260,6 +288,7 @@ def _match(row: Json) -> Match:
 OPERATIONS: dict[str, Callable[..., Json]] = {
     "hello": hello,
     "models": list_models,
+    "install": install,
     "info": info,
     "plan": plan,
     "index": index,

@@ -103,14 +103,15 @@ def size(count: float) -> str:
 
 def models(report: Json) -> Iterator[str]:
     """One line a model."""
-    names = ("name", "title", "dim", "size_px", "licence")
+    names = ("name", "title", "tiles_per_s", "dim", "size_px", "licence")
     rows = []
     for model in report["models"]:
-        name, title, dim, side, licence = (model[key] for key in names)
-        rows.append(
-            [name, title, "yes" if model["installed"] else "no", size(model["bytes"]), dim, side, licence]
-        )
-    yield from table(rows, ["name", "title", "installed", "size", "dim", "px", "licence"])
+        name, title, *others = (model[key] for key in names)
+        rows.append([name, title, "yes" if model["installed"] else "no", size(model["bytes"]), *others])
+    yield from table(rows, ["name", "title", "installed", "size", "tiles/s", "dim", "px", "licence"])
+    missing = [model["file"] for model in report["models"] if not model["installed"]]
+    if missing:
+        yield "Not installed: `rs-text-search models --install NAME --from FILE` takes " + ", ".join(missing)
 
 
 def evaluate(report: Json) -> Iterator[str]:

@@ -43,6 +43,8 @@ class SearchResult:
     matches: tuple[Match, ...]
     regions: tuple[Region, ...]
     scores: tuple[F32, ...]
+    reranked: bool = False
+    """Whether the best matches are in another order than that of their scores; see rerank.py."""
 
 
 @dataclass(frozen=True)

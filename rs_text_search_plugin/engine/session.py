@@ -16,7 +16,7 @@ from rs_text_search_plugin import models
 
 from . import store
 from .errors import IndexStoreError
-from .types import Encoder
+from .types import Encoder, Reranker
 
 T = TypeVar("T")
 
@@ -48,6 +48,7 @@ class Session:
 
     def __init__(self) -> None:
         self.encoders: Recent[Encoder] = Recent(MODELS_KEPT)
+        self.rerankers: Recent[Reranker] = Recent(1)
         self.indexes: Recent[store.Index] = Recent(INDEXES_KEPT)
         self.speeds: dict[str, float] = {}
         self.temporary = tempfile.TemporaryDirectory(prefix="rs-text-search-", ignore_cleanup_errors=True)
@@ -70,6 +71,10 @@ class Session:
         """A loaded model. Raises: ModelError."""
         place = models.choose_device(device).name
         return self.encoders.get((model, place), lambda: models.load(model, place))
+
+    def reranker(self, model: str) -> Reranker:
+        """A loaded reranker. Raises: ModelError."""
+        return self.rerankers.get(model, lambda: models.load_reranker(model))
 
     def index(self, name: str) -> store.Index:
         """An index by its folder, or by the raster it stands beside. Raises: IndexStoreError."""

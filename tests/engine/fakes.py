@@ -95,6 +95,22 @@ class ColourEncoder:
             print(self.noise)
 
 
+@dataclass
+class RednessReranker:
+    """Believes a tile the more the redder it is, whatever the text; `seen` are the (count, side) of each call."""
+
+    name: str = "redness"
+    seen: list[tuple[int, int]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def pairs(self, text: str, tiles: U8) -> F32:
+        """(n, h, w, 3) uint8 -> (n,) in 0-1."""
+        self.seen.append((len(tiles), tiles.shape[1]))
+        self.asked.append(text)
+        red = tiles[..., 0].astype(np.float32) - tiles[..., 1:].mean(axis=-1)
+        return np.asarray(red.mean(axis=(1, 2)).clip(0, 255) / 255, dtype=np.float32)
+
+
 def write_scene(path: Path, side: int = 256, square: int = 32) -> Path:
     """A GeoTIFF of squares, mostly green, with a little noise; 0.5 m, EPSG:32631, origin (500000, 5000000).
 

@@ -17,12 +17,13 @@ import rasterio
 from rs_text_search_plugin import models
 from rs_text_search_plugin.engine import arguments
 from rs_text_search_plugin.engine.__main__ import main
-from tests.engine.fakes import ColourEncoder, write_scene
+from tests.engine.fakes import ColourEncoder, RednessReranker, write_scene
 
 Captured = pytest.CaptureFixture[str]
 
 ROOT = Path(__file__).parents[2]
 TILE = ["--tile-px", "32"]
+SHA256_ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # pragma: allowlist secret
 
 
 @pytest.fixture(autouse=True)
@@ -160,6 +161,18 @@ def test_search_writes_matches_and_heat(index: str, tmp_path: Path, capsys: Capt
         assert raster.read(1).argmax() == 1 * 8 + 2
 
 
+@pytest.mark.parametrize("place", [1, 2, 3], ids=["before the index", "before the text", "at the end"])
+@pytest.mark.parametrize("named", [[], ["mtgfe"]], ids=["default", "named"])
+def test_rerank_may_stand_anywhere(
+    index: str, place: int, named: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    asked = []
+    monkeypatch.setattr(models, "load_reranker", lambda name: asked.append(name) or RednessReranker())
+    words = ["search", index, "red"]
+    found = answer(capsys, *words[:place], "--rerank", *named, *words[place:])
+    assert (found["query"], found["reranked"], asked) == ("red", True, ["mtgfe"])
+
+
 def test_search_for_people_is_a_verdict_and_a_table(index: str, capsys: Captured) -> None:
     said = text(capsys, "search", index, "red", "--top", 30).splitlines()
     assert said[0].startswith("“red”: ")
@@ -204,8 +217,24 @@ def test_info_of_a_raster_without_index(scene: Path, capsys: Captured) -> None:
 
 def test_models(capsys: Captured) -> None:
     names = [model["name"] for model in answer(capsys, "models")["models"]]
-    assert "compact" in names
+    assert names[:5] == ["compact", "galr", "mtgfe", "dove", "mgrm_el"]
     assert "compact" in text(capsys, "models")
+
+
+def test_models_install_takes_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    entry = {**models.registry()["mtgfe"], "file": "new.safetensors", "bytes": 3, "sha256": SHA256_ABC}
+    monkeypatch.setattr(models, "registry", lambda: {"new": entry})
+    monkeypatch.setenv("RS_TEXT_SEARCH_CACHE", str(tmp_path / "cache"))
+    file = tmp_path / "new.safetensors"
+    file.write_text("abd")
+    assert "not the file we know" in refusal(capsys, "models", "--install", "new", "--from", file)[0]
+    assert "no public address" in refusal(capsys, "models", "--install", "new")[1]
+    assert "--from FILE" in text(capsys, "models")
+    file.write_text("abc")
+    assert answer(capsys, "models", "--install", "new", "--from", file)["models"][0]["installed"]
+    assert "--from FILE" not in text(capsys, "models")
 
 
 def test_doctor_tries_every_package(colours: ColourEncoder, capsys: Captured) -> None:

@@ -1,0 +1,114 @@
+"""A second look at the best matches: their pixels are read again and judged together with the text.
+
+A reranker is slower and finer than an encoder, which never sees a tile and a text at the same time. It only
+changes the order of the best matches: scores stay what they were, because they are what is calibrated, and so
+do the counts, the regions and the heat.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import Cancelled, RasterError
+from .jobs import Job
+from .raster import open_raster
+from .search import SearchResult
+from .types import F32, U8, Match, Reranker
+
+if TYPE_CHECKING:
+    from .store import Index
+
+DEPTH = 64
+"""Matches that get a second look."""
+CHUNK = 16
+"""Tiles judged at a time; between two chunks a search can be cancelled."""
+MOST_PX = 320
+"""Larger tiles are read at this size; no reranker sees more."""
+WEIGHT = 1.0
+"""Say of the second look against the first one's 1."""
+
+
+def rerank(
+    found: SearchResult, indexes: Sequence[Index], text: str, reranker: Reranker, job: Job
+) -> SearchResult:
+    """The same result with its best DEPTH matches in the order that both looks agree on best.
+
+    `indexes` are those searched, in the same order. Matches whose raster cannot be read stay where they are, and
+    the verdict says so. Raises Cancelled."""
+    start = time.perf_counter()
+    best = found.matches[:DEPTH]
+    second, unread = _second_looks(best, indexes, text, reranker, job)
+    judged = np.flatnonzero(~np.isnan(second))
+    worth = blend(_first_looks(found, indexes, best)[judged], log_odds(second[judged]))
+    matches = list(found.matches)
+    for place, chosen in zip(judged, judged[np.argsort(-worth, kind="stable")], strict=True):
+        matches[place] = replace(best[chosen], rank=best[place].rank)
+    said = [f"The best {len(judged)} are reranked."] if len(judged) else []
+    return replace(
+        found,
+        matches=tuple(matches),
+        verdict=" ".join([found.verdict, *said, *(f"Not reranked: {reason}" for reason in unread)]),
+        seconds=found.seconds + time.perf_counter() - start,
+        reranked=len(judged) > 0,
+    )
+
+
+def _second_looks(
+    best: Sequence[Match], indexes: Sequence[Index], text: str, reranker: Reranker, job: Job
+) -> tuple[F32, list[str]]:
+    """(k,) probability that the text fits, NaN where the raster cannot be read, and why it cannot."""
+    second = np.full(len(best), np.nan, dtype=np.float32)
+    unread, done = [], 0
+    for index in indexes:
+        places = [i for i, match in enumerate(best) if match.index == str(index.folder)]
+        try:
+            for start in range(0, len(places), CHUNK):
+                if job.cancelled():
+                    raise Cancelled("The search was stopped.")
+                part = places[start : start + CHUNK]
+                second[part] = reranker.pairs(text, _pixels(index, [best[i] for i in part]))
+                done += len(part)
+                job.progress(done, len(best))
+        except RasterError as error:
+            second[places] = np.nan
+            unread.append(error.message)
+    return second, unread
+
+
+def blend(first: F32, second: F32) -> F32:
+    """(k,) and (k,) log odds -> (k,) what tiles are ordered by. Each look is first brought to the same spread, as
+    models differ in how boldly they speak."""
+    return np.asarray(_standard(first) + WEIGHT * _standard(second), dtype=np.float32)
+
+
+def log_odds(probabilities: F32) -> F32:
+    """(k,) in 0-1 -> (k,), from -16 to 16."""
+    kept = probabilities.astype(np.float64).clip(1e-7, 1 - 1e-7)
+    return np.asarray(np.log(kept / (1 - kept)), dtype=np.float32)
+
+
+def _standard(values: F32) -> F32:
+    return np.asarray((values - values.mean()) / max(float(values.std()), 1e-6)) if len(values) else values
+
+
+def _first_looks(found: SearchResult, indexes: Sequence[Index], best: Sequence[Match]) -> F32:
+    """(k,) log odds of the calibrated scores; those in a match are rounded."""
+    tiles = {str(index.folder): (index, scores) for index, scores in zip(indexes, found.scores, strict=True)}
+    scores = []
+    for match in best:
+        index, of_tiles = tiles[match.index]
+        scores.append(of_tiles[index.position(match.id)])
+    return log_odds(np.array(scores, dtype=np.float32) / 100)
+
+
+def _pixels(index: Index, matches: Sequence[Match]) -> U8:
+    """(k, side, side, 3) RGB, stretched as when the raster was indexed. Raises RasterError."""
+    meta = index.meta
+    side = min(max(meta.lattice.tile_w, meta.lattice.tile_h), MOST_PX)
+    with open_raster(meta.source, meta.bands) as raster:
+        return raster.read_tiles([match.window for match in matches], side, meta.stretch)
