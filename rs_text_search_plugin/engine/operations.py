@@ -23,6 +23,7 @@ from .jobs import Job, Json, plain
 from .query import tidy
 from .raster import open_raster
 from .session import Session, index_of
+from .spelling import repaired
 from .types import Match, Query, Window
 
 PROTOCOL = 1
@@ -150,7 +151,7 @@ def search(  # noqa: PLR0913 - one per field of the request
 ) -> Json:
     """Ranks the tiles of all indexes by how well they fit a text, marked tiles, or both."""
     opened = [session.index(name) for name in indexes]
-    words = tidy(text) if rerank else ""  # a reranker reads words only
+    words = repaired(tidy(text)) if rerank else ""  # a reranker reads words only
     reranker = session.reranker(models.RERANKER if rerank is True else str(rerank)) if words else None
     result = searching.search(
         opened,

@@ -15,6 +15,7 @@ from . import word_vectors
 from .calibration import POSSIBLE, STRONG, Line, background, calibration, gain, lines, percent
 from .errors import QueryError
 from .regions import Region, merge
+from .spelling import understood
 from .types import F32, I32, I64, Encoder, Match, Query, Window
 from .vectors import all_scores
 from .zone import Zone
@@ -33,6 +34,8 @@ class SearchResult:
     """What a search found, as in docs/protocol.md. `scores` holds those of all tiles, index by index."""
 
     query: str
+    understood: str
+    """The query with its typing slips repaired, as it was searched for; empty when it had none."""
     model: str
     verdict: str
     strong: int
@@ -78,15 +81,19 @@ def search(  # noqa: PLR0913 - one per field of the protocol's request
     for index in indexes:
         index.require(encoder.fingerprint)
     zone = None if area is None else Zone(area, area_crs)
-    scored = _score_all(indexes, encoder, query, zone)
+    meant = understood(query)
+    scored = _score_all(indexes, encoder, meant, zone)
     regions, tables = _regions(scored, min_score)
     matches = _ranked(scored, tables, top, min_score)
     counts = np.concatenate([item.scores[item.inside] for item in scored])
     strong, possible = int((counts >= STRONG).sum()), int(((counts >= POSSIBLE) & (counts < STRONG)).sum())
+    repair = describe_query(meant) if meant != query else ""
+    said = f"Understood as “{repair}”. " if repair else ""
     return SearchResult(
         query=describe_query(query),
+        understood=repair,
         model=encoder.name,
-        verdict=verdict(strong, possible, len(regions), len(counts)),
+        verdict=said + verdict(strong, possible, len(regions), len(counts)),
         strong=strong,
         possible=possible,
         tiles=len(counts),
