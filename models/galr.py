@@ -10,7 +10,7 @@ Theirs, from the paper's figures and the released code:
 - `Midf`: both vectors refine themselves, the global one corrects the local one, the corrected local one
   supplements the global one; two gated views of the pair are added with dynamic weights;
 - text: a Bi-GRU, the mean of both directions, averaged over the words; the triplet loss over all negatives
-  with margin 0.2. The rerank after the search is in `rerank.py`.
+  with margin 0.2. The rerank after a search is in `rerank.py`.
 
 Our inference. Objects came from a detector, and neither it nor its outputs are published. Ours come from what
 the backbone knows: a linear scene head over `Maps.last`, trained with cross-entropy on the scene labels, gives
@@ -27,7 +27,7 @@ Where we deviate, and why:
 - the backbone is shared and frozen, and its scales meet at 5 x 5 places instead of 16 x 16;
 - the graph's rows are averaged by salience: flattened as in the release, their order would matter;
 - retrieval does not train the scene head, as it would not have trained a detector;
-- one linear layer instead of an MLP after the words, to keep the weights small."""
+- one linear layer instead of an MLP after the words, as the weights must stay small."""
 
 from __future__ import annotations
 
@@ -40,15 +40,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
+from .backbones import CHANNELS
 from .losses import info_nce, triplet
 from .system import GRID, PLACES, Batch, Maps, System
 from .words import WORD_DIM, BiGru, Words, mean_over
 
-MIDDLE, LAST = 512, 1024
+_, MIDDLE, LAST = CHANNELS
 FUSIONS = ("midf", "midf_released", "sum", "global", "local")
-LOSSES = ("triplet", "info_nce")
-REACH = 0.5
-"""Distance, in sides of the picture, over which the tie between two objects falls to 1/e."""
+REACH = 0.5  # in sides of the picture: at this distance the tie between two objects is 1/e
 
 
 @dataclass(frozen=True)
@@ -75,12 +74,10 @@ class GalrSettings:
     def __post_init__(self) -> None:
         if self.fusion not in FUSIONS:
             raise ValueError(f"fusion is one of {FUSIONS}, not {self.fusion!r}")
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss is one of {LOSSES}, not {self.loss!r}")
+        if self.loss not in ("triplet", "info_nce"):
+            raise ValueError(f"loss is triplet or info_nce, not {self.loss!r}")
         if self.fusion != "global" and self.labels < 1:
-            raise ValueError(
-                "a local branch finds its objects with scene labels: set `labels` to their number"
-            )
+            raise ValueError("a local branch needs `labels`, the number of scene classes")
 
 
 class Mvsa(nn.Module):
@@ -88,9 +85,8 @@ class Mvsa(nn.Module):
 
     def __init__(self, config: GalrSettings) -> None:
         super().__init__()
-        scales = config.scales
-        self.lower, self.higher = nn.Linear(MIDDLE, scales), nn.Linear(LAST, scales)
-        self.mask, self.attend = nn.Linear(2 * scales, 1), nn.Linear(2 * scales, 1)
+        self.lower, self.higher = nn.Linear(MIDDLE, config.scales), nn.Linear(LAST, config.scales)
+        self.mask, self.attend = nn.Linear(2 * config.scales, 1), nn.Linear(2 * config.scales, 1)
         self.gate = nn.Linear(PLACES, config.dim)
         self.solo = nn.Linear(LAST, config.dim)
         self.drop = nn.Dropout(config.dropout)
@@ -114,7 +110,7 @@ class Objects(NamedTuple):
 
 
 class SalientObjects(nn.Module):
-    """The stand-in for a detector: scene activations at every place, and the objects at their peaks."""
+    """The stand-in for a detector: scene activations at each place, and objects at their peaks."""
 
     def __init__(self, config: GalrSettings) -> None:
         super().__init__()
@@ -176,12 +172,12 @@ def peaks(chance: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """chance (B, PLACES, C) of each class at each place -> the `count` clearest peaks: their places and their
     salience (B, count), 0 where there are fewer.
 
-    A place is a peak when its likeliest class is not likelier at any of the eight places around it."""
+    A place is a peak when its likeliest class is not likelier at any of the eight places around it. Equal
+    peaks keep the places' order."""
     best, kind = chance.max(2)  # (B, P)
     around = fn.max_pool2d(chance.mT.reshape(len(chance), -1, GRID, GRID), 3, 1, 1)  # (B, C, G, G)
     highest = around.flatten(2).gather(1, kind.unsqueeze(1)).squeeze(1)  # (B, P)
     salience = torch.where(best >= highest, best, torch.zeros_like(best))
-    # a stable sort, for equal peaks must come in the same order every time
     salience, places = salience.sort(stable=True, dim=1, descending=True)
     return places[:, :count], salience[:, :count]
 
@@ -205,12 +201,10 @@ def neighbours(objects: Objects, drea: bool) -> Tensor:
     """-> adjacency (B, k, k), rows of objects sum to 1. DREA's falls with distance and rises with salience;
     without it all objects are equal."""
     salience, spots = objects.salience, objects.spots.float()
-    there = (salience > 0).to(salience.dtype)
+    strength = salience if drea else (salience > 0).to(salience.dtype)
+    tie = (strength.unsqueeze(2) * strength.unsqueeze(1)).sqrt()  # (B, k, k)
     if drea:
-        strength = (salience.unsqueeze(2) * salience.unsqueeze(1)).sqrt()  # (B, k, k)
-        tie = strength * (-torch.cdist(spots, spots) / REACH).exp()
-    else:
-        tie = there.unsqueeze(2) * there.unsqueeze(1)  # (B, k, k)
+        tie = tie * (-torch.cdist(spots, spots) / REACH).exp()
     return tie / tie.sum(2, keepdim=True).clamp_min(1e-6)
 
 
@@ -281,22 +275,19 @@ class Galr(System):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         images, activation = self._look(batch.maps)
         texts = self.embed_texts(batch.texts)
-        with torch.autocast(images.device.type, enabled=False):
-            if self.scale is None:
-                found = {"triplet": triplet(images, texts, self.config.margin, batch.unclear)}
-            else:
-                scale = self.scale.float().exp().clamp_max(100)
-                found = {"info_nce": info_nce(images, texts, scale, batch.unclear)}
-            if activation is not None:
-                found["scene"] = fn.cross_entropy(activation.float().mean(1), batch.labels)
+        if self.scale is None:
+            found = {"triplet": triplet(images, texts, self.config.margin, batch.unclear)}
+        else:
+            found = {"info_nce": info_nce(images, texts, self.scale.exp().clamp_max(100), batch.unclear)}
+        if activation is not None:
+            found["scene"] = fn.cross_entropy(activation.float().mean(1), batch.labels)
         return found
 
     def _look(self, maps: Maps) -> tuple[Tensor, Tensor | None]:
         """-> unit vectors (B, dim) and, with a local branch, scene activations (B, PLACES, labels)."""
         middle, last = (fn.layer_norm(stage, stage.shape[-1:]) for stage in maps)
-        parts, activation = [], None
-        if self.whole is not None:
-            parts.append(self.whole(middle, last))
+        parts = [self.whole(middle, last)] if self.whole is not None else []
+        activation = None
         if self.local is not None:
             local, activation = self.local(last)
             parts.append(local)
