@@ -1,53 +1,38 @@
 """`compact`, the encoder that ships with the plugin: a ResNet50-V2 cut after stage 3 and a MiniLM cut to
 three layers.
 
-Image: 192 px -> stage 3, pooled to 6 x 6 tokens, and the mean of stage 2 -> one transformer block without
-positions, since a scene seen from above has no up -> attention pooling beside a plain mean. Text: WordPiece
--> TextTower -> one residual layer. Both end in unit vectors of one space, trained with a contrastive loss
-(`training.py`).
-
-The file holds weights as int8 with one fp16 scale for each output channel (embeddings: for each word),
-everything else fp16, and the vocabulary and the shapes in its header, so that one file is one model."""
+Image: 160 px -> stage 3 as 5 x 5 tokens, and the mean of stage 2 -> one transformer block without positions,
+since a scene seen from above has no up -> attention pooling beside a plain mean. Text: WordPiece -> TextTower
+-> one linear layer. Both end in unit vectors of one space, trained with InfoNCE (`training.py`)."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from rs_text_search_plugin.engine.errors import ModelError
+from .backbones import CHANNELS
+from .losses import info_nce
+from .system import Batch, Facts, Maps, System
+from .text import TextConfig, TextTower
 
-from .backbones import CHANNELS, ResNet50V2
-from .text import TextConfig, TextTower, WordPiece
-
-INPUT_PX = 192
-GRID = 6
-"""Tokens a side: stage 3's 12 x 12 map averaged two by two."""
-SCALE_SUFFIX = "|scale"
+START_SCALE = 30.0
+"""One over the temperature that training begins with."""
 
 
 @dataclass(frozen=True)
-class CompactConfig:
+class CompactSettings:
     """Shapes that are not fixed by the backbone."""
 
-    vocabulary: int
     text_layers: int = 3
     width: int = 384
     heads: int = 6
     blocks: int = 1
     dim: int = 384
-
-
-def pool_maps(middle: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-    """Stage 2 (B, 512, 24, 24) and stage 3 (B, 1024, 12, 12) -> tokens (B, 36, 1024) and detail (B, 512)."""
-    return fn.adaptive_avg_pool2d(last, GRID).flatten(2).transpose(1, 2), middle.mean((2, 3))
 
 
 class Block(nn.Module):
@@ -73,7 +58,7 @@ class Block(nn.Module):
 class ImageHead(nn.Module):
     """tokens (B, 36, 1024) and detail (B, 512) -> (B, dim), not yet of unit length."""
 
-    def __init__(self, config: CompactConfig, dropout: float = 0.1) -> None:
+    def __init__(self, config: CompactSettings, dropout: float = 0.1) -> None:
         super().__init__()
         width = config.width
         self.norm_tokens, self.norm_detail = nn.LayerNorm(CHANNELS[2]), nn.LayerNorm(CHANNELS[1])
@@ -103,7 +88,7 @@ class ImageHead(nn.Module):
 class TextHead(nn.Module):
     """(B, 384) sentence vector -> (B, dim), not yet of unit length."""
 
-    def __init__(self, config: CompactConfig, dropout: float = 0.1) -> None:
+    def __init__(self, config: CompactSettings, dropout: float = 0.1) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(384)
         self.straight = nn.Linear(384, config.dim)
@@ -113,73 +98,34 @@ class TextHead(nn.Module):
         return self.straight(self.drop(self.norm(x)))  # type: ignore[no-any-return]
 
 
-class Compact(nn.Module):
-    """Both towers. `images` and `texts` return unit vectors (B, dim)."""
+class Compact(System):
+    """Both towers."""
 
-    def __init__(self, config: CompactConfig, vocabulary: Sequence[str]) -> None:
-        super().__init__()
-        self.config = config
-        self.tokenizer = WordPiece(vocabulary)
-        self.backbone = ResNet50V2()
-        self.image_head = ImageHead(config)
-        self.text = TextTower(TextConfig(config.vocabulary, config.text_layers))
-        self.text_head = TextHead(config)
+    def __init__(self, vocabulary: Sequence[str], settings: Mapping[str, Any]) -> None:
+        chosen = CompactSettings(**settings)
+        super().__init__(vocabulary, asdict(chosen))
+        self.dim = chosen.dim
+        self.image_head = ImageHead(chosen)
+        self.text = TextTower(TextConfig(len(vocabulary), chosen.text_layers))
+        self.text_head = TextHead(chosen)
+        self.lesson = nn.ParameterDict()
 
-    def images(self, x: Tensor) -> Tensor:
-        """(B, 3, INPUT_PX, INPUT_PX) RGB in 0-1."""
-        x = x.to(self.backbone.stem.weight.dtype).contiguous(memory_format=torch.channels_last)
-        tokens, detail = pool_maps(*self.backbone(x))
-        kind = self.image_head.mean.weight.dtype
-        return fn.normalize(self.image_head(tokens.to(kind), detail.to(kind)), dim=1)
+    def embed_images(self, maps: Maps) -> Tensor:
+        """-> (B, dim) unit vectors."""
+        return fn.normalize(self.image_head(maps.last, maps.middle.mean(1)).float(), dim=1)
 
-    def texts(self, texts: Sequence[str]) -> Tensor:
-        """n texts -> (n, dim)."""
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """n texts -> (n, dim) unit vectors."""
         ids, mask = self.tokenizer.batch(texts)
         device = self.text.words.weight.device
-        return fn.normalize(self.text_head(self.text(ids.to(device), mask.to(device))), dim=1)
+        return fn.normalize(self.text_head(self.text(ids.to(device), mask.to(device))).float(), dim=1)
 
+    def prepare(self, facts: Facts) -> None:
+        """The temperature is learnt."""
+        self.lesson["scale"] = nn.Parameter(torch.tensor(START_SCALE).log())
 
-def save(model: Compact, path: Path) -> None:
-    """Write the shipped form: int8 matrices, fp16 rest."""
-    tensors: dict[str, Tensor] = {}
-    for name, value in model.state_dict().items():
-        if value.dim() > 1 and min(value.shape[:2]) > 3:
-            tensors[name], tensors[name + SCALE_SUFFIX] = quantised(value)
-        else:
-            tensors[name] = value.half().contiguous()
-    header = {"model": "compact", "config": json.dumps(asdict(model.config))}
-    save_file(tensors, path, {**header, "vocabulary": "\n".join(model.tokenizer.vocabulary)})
-
-
-def load(path: Path) -> Compact:
-    """Read what `save` wrote, as fp32. Raises ModelError when the file is damaged or another model's."""
-    try:
-        with safe_open(path, "pt") as file:
-            header = file.metadata() or {}
-            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        model = Compact(CompactConfig(**json.loads(header["config"])), header["vocabulary"].split("\n"))
-        model.load_state_dict(restored(stored))
-    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise ModelError(f"{path} is not a `compact` model: {error}", "Install the plugin again.") from error
-    return model.eval()
-
-
-def quantised(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """float (n, ...) -> int8 (n, ...) and fp16 scale (n,), symmetric, chosen so that no value saturates."""
-    flat = weight.flatten(1).float()
-    scale = (flat.abs().amax(1).clamp_min(1e-8) / 127).half()
-    scale = torch.where(scale == 0, torch.finfo(torch.float16).tiny, scale)
-    steps = (flat / scale.float()[:, None]).round().clamp(-127, 127)
-    return steps.to(torch.int8).view(weight.shape), scale
-
-
-def restored(stored: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of what `save` does to a state: fp32 tensors under their own names."""
-    state = {}
-    for name, value in stored.items():
-        if name.endswith(SCALE_SUFFIX):
-            continue
-        scale = stored.get(name + SCALE_SUFFIX)
-        spread = value.float()
-        state[name] = spread if scale is None else spread * scale.float().view(-1, *[1] * (value.dim() - 1))
-    return state
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """InfoNCE."""
+        scale = self.lesson["scale"].exp().clamp_max(100)
+        images, texts = self.embed_images(batch.maps), self.embed_texts(batch.texts)
+        return {"info_nce": info_nce(images, texts, scale, batch.unclear)}

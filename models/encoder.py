@@ -15,7 +15,8 @@ from torch.nn import functional as fn
 
 from rs_text_search_plugin.engine.types import F32, U8
 
-from . import clip, compact
+from . import checkpoint, clip
+from .system import System
 from .weights import sha256
 
 PREPROCESSING = ("kind", "arch", "quick_gelu", "size_px", "mean", "std")
@@ -91,9 +92,9 @@ def has_bf16(device: torch.device) -> bool:
 def build(entry: Mapping[str, Any], path: Path, device: str) -> TorchEncoder:
     """A registry entry (with its `name`) and its weights -> an encoder on `device`."""
     place = torch.device(device)
-    towers: compact.Compact | clip.ClipTowers
-    if entry["kind"] == "compact":
-        towers = compact.load(path)
+    towers: System | clip.ClipTowers
+    if entry["kind"] == "system":
+        towers = checkpoint.load(path)
         if has_bf16(place):
             towers.backbone.to(torch.bfloat16)
         towers.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -103,7 +104,7 @@ def build(entry: Mapping[str, Any], path: Path, device: str) -> TorchEncoder:
         entry["name"],
         towers.to(place).eval(),
         fingerprint(entry, path),
-        dim=entry["dim"],
+        dim=towers.dim if isinstance(towers, System) else entry["dim"],
         size=entry["size_px"],
         device=place,
     )

@@ -54,9 +54,15 @@ def recalls(images: F32, texts: F32, owners: I64) -> dict[str, float]:
     """images (n, dim), texts (m, dim) and the image each text belongs to (m,) -> R@K both ways and mR,
     percent."""
     likeness = images @ texts.T  # (n, m)
-    own = likeness[owners, np.arange(len(texts))]
-    text_ranks = (likeness >= own).sum(0)  # its own image is among those counted
-    image_ranks = np.array([_image_rank(row, owners == i) for i, row in enumerate(likeness)])
+    return recalls_of(likeness, likeness.T, owners)
+
+
+def recalls_of(by_image: F32, by_text: F32, owners: I64) -> dict[str, float]:
+    """The same for orders that differ by direction, as after a rerank: by_image (n, m) orders texts for each
+    image, by_text (m, n) images for each text."""
+    own = by_text[np.arange(len(owners)), owners]
+    text_ranks = (by_text >= own[:, None]).sum(1)  # its own image is among those counted
+    image_ranks = np.array([_image_rank(row, owners == i) for i, row in enumerate(by_image)])
     named = {"i2t": image_ranks, "t2i": text_ranks}
     found = {f"{way}_r{k}": 100 * float((ranks <= k).mean()) for way, ranks in named.items() for k in DEPTHS}
     return {**found, "mr": float(np.mean(list(found.values())))}

@@ -1,13 +1,13 @@
 """Maps of the frozen backbone, computed once for several views of every picture, so that an epoch of training
 takes seconds.
 
-One memory-mapped array pair a dataset: `NAME.tokens.npy` (views, rows, 36, 1024) and `NAME.detail.npy`
-(views, rows, 512), fp16. A view that is whole has its number in `NAME.done`, which is what `--resume` looks
-at."""
+One memory-mapped array pair a dataset: `NAME.last.npy` (views, rows, PLACES, 1024) and `NAME.middle.npy`
+(views, rows, PLACES, 512), fp16. View 0 is the picture as it is. A view that is whole has its number in
+`NAME.done`, which is what `--resume` looks at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageEnhance
 
 from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import U8
 
 from .backbones import CHANNELS, ResNet50V2
-from .compact import GRID, INPUT_PX, pool_maps
-from .datasets import Dataset, pixels
+from .datasets import Dataset
+from .lessons import Item
+from .system import PLACES, Maps, places
+from .views import plain, varied
 
 F16 = npt.NDArray[np.float16]
 BATCH = 16
@@ -30,71 +31,92 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Features:
-    """What the backbone saw: memory-mapped (views, rows, 36, 1024) and (views, rows, 512)."""
+    """What the backbone saw: memory-mapped (views, rows, PLACES, 512) and (views, rows, PLACES, 1024)."""
 
-    tokens: F16
-    detail: F16
+    middle: F16
+    last: F16
 
     @property
     def views(self) -> int:
         """How many views there are of each picture."""
-        return len(self.tokens)
+        return len(self.last)
 
 
-def view(image: Image.Image, number: int, rng: np.random.Generator) -> U8:
-    """One of many looks at a picture -> (INPUT_PX, INPUT_PX, 3).
+class StoredMaps:
+    """Source of maps for a trainer: a random view of each picture out of the stored ones."""
 
-    Even numbers show it as it is, odd ones mirrored, cropped and recoloured; each pair is turned a quarter
-    further, since north is arbitrary seen from above.
-    """
-    if number % 2:
-        image = _recoloured(_cropped(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT), rng), rng)
-    turned = np.rot90(pixels(image), number // 2 % 4)
-    box = Image.fromarray(np.ascontiguousarray(turned))
-    return pixels(box.resize((INPUT_PX, INPUT_PX), Image.Resampling.BILINEAR))
+    def __init__(self, features: Sequence[Features]) -> None:
+        self.features = features
+
+    def read(self, items: Sequence[Item], rng: np.random.Generator) -> Maps:
+        """Maps of the pictures, bf16 as they left the backbone."""
+        found = [(self.features[item.source], item.row) for item in items]
+        views = [int(rng.integers(source.views)) for source, _ in found]
+        triples = list(zip(views, found, strict=True))
+        return Maps(
+            _bf16([source.middle[view, row] for view, (source, row) in triples]),
+            _bf16([source.last[view, row] for view, (source, row) in triples]),
+        )
+
+    def maps(self, read: Maps) -> Maps:
+        """What was read is what is needed."""
+        return read
+
+    def whole(self, rows: Sequence[int]) -> Iterator[Maps]:
+        """Maps of rows of the first dataset, as the pictures are, 256 at a time."""
+        first = self.features[0]
+        for start in range(0, len(rows), 256):
+            chosen = list(rows[start : start + 256])
+            yield Maps(_bf16(list(first.middle[0, chosen])), _bf16(list(first.last[0, chosen])))
 
 
 def compute(
     backbone: ResNet50V2, data: Dataset, views: int, folder: Path, log: Callable[[str], None]
 ) -> Features:
-    """Fill in the views that `folder` does not have yet and open them all."""
+    """Fill in the views that `folder` does not have yet and open them all. Raises ModelError when what is
+    there does not fit."""
     done = folder / f"{data.name}.done"
     found = set(done.read_text().split()) if done.exists() else set()
     features = _open(data, views, folder)
     for number in range(views):
         if str(number) in found:
             continue
-        for start, tokens, detail in _pass(backbone, data, number):
-            features.tokens[number, start : start + len(tokens)] = tokens
-            features.detail[number, start : start + len(tokens)] = detail
+        for start, maps in _pass(backbone, data, number):
+            features.middle[number, start : start + len(maps.middle)] = maps.middle.half().cpu().numpy()
+            features.last[number, start : start + len(maps.last)] = maps.last.half().cpu().numpy()
         with done.open("a") as file:
             file.write(f"{number}\n")
         log(f"features of {data.name}: view {number + 1} of {views}")
     return features
 
 
-def _pass(backbone: ResNet50V2, data: Dataset, number: int) -> Iterator[tuple[int, F16, F16]]:
-    weight = backbone.stem.weight
-
+def _pass(backbone: ResNet50V2, data: Dataset, number: int) -> Iterator[tuple[int, Maps]]:
     def batch(start: int) -> U8:
         rng = np.random.default_rng((number, start))
-        return np.stack(
-            [view(data.images.read(r.image), number, rng) for r in data.rows[start : start + BATCH]]
-        )
+        pictures = [data.images.read(row.image) for row in data.rows[start : start + BATCH]]
+        return np.stack([varied(p, rng) if number else plain(p) for p in pictures])
 
     with ThreadPoolExecutor(1) as reader, torch.inference_mode():
         upcoming = reader.submit(batch, 0)
         for start in range(0, len(data.rows), BATCH):
             tiles = upcoming.result()
             upcoming = reader.submit(batch, min(start + BATCH, len(data.rows) - 1))
-            x = torch.from_numpy(tiles).to(weight.device).permute(0, 3, 1, 2).to(weight.dtype) / 255
-            tokens, detail = pool_maps(*backbone(x.contiguous(memory_format=torch.channels_last)))
-            yield start, tokens.half().cpu().numpy(), detail.half().cpu().numpy()
+            yield start, places(*backbone(entering(tiles, backbone)))
+
+
+def entering(tiles: U8, backbone: ResNet50V2) -> torch.Tensor:
+    """(B, S, S, 3) uint8 -> (B, 3, S, S) in 0-1, where the backbone is and in its precision."""
+    weight = backbone.stem.weight
+    x = torch.from_numpy(tiles).to(weight.device).permute(0, 3, 1, 2).to(weight.dtype) / 255
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _open(data: Dataset, views: int, folder: Path) -> Features:
-    tokens = _mapped(folder / f"{data.name}.tokens.npy", (views, len(data.rows), GRID * GRID, CHANNELS[2]))
-    return Features(tokens, _mapped(folder / f"{data.name}.detail.npy", (views, len(data.rows), CHANNELS[1])))
+    middle, last = (
+        _mapped(folder / f"{data.name}.{name}.npy", (views, len(data.rows), PLACES, CHANNELS[stage]))
+        for name, stage in (("middle", 1), ("last", 2))
+    )
+    return Features(middle, last)
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> F16:
@@ -106,14 +128,5 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> F16:
     return found
 
 
-def _cropped(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    side = rng.uniform(0.75, 1.0)
-    width, height = round(image.width * side), round(image.height * side)
-    x, y = rng.integers(image.width - width + 1), rng.integers(image.height - height + 1)
-    return image.crop((int(x), int(y), int(x) + width, int(y) + height))
-
-
-def _recoloured(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        image = change(image).enhance(rng.uniform(0.7, 1.3))
-    return image
+def _bf16(arrays: Sequence[F16]) -> torch.Tensor:
+    return torch.from_numpy(np.stack(arrays)).bfloat16()

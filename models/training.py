@@ -1,17 +1,24 @@
-"""One command trains `compact` from captioned pictures: features, short text tower, heads, export. Seeded,
-resumable.
+"""One command trains a system from captioned pictures: seeded, resumable, the same for all of them.
 
-    rs-text-search train compact --out runs/a --data rsicd.jsonl:rsicd-0.tar,rsicd-1.tar ucm.jsonl:ucm.tar ...
+    rs-text-search train compact --out runs/compact --data rsicd.jsonl:rsicd-0.tar,rsicd-1.tar ucm.jsonl ...
+    rs-text-search train galr --out runs/galr --features runs/maps --data rsicd.jsonl ...
 
-`backbones/resnet50v2_stage1-3.safetensors` is looked for beside the first JSONL. Everything lands in --out:
-features (2.5 GB for RSICD, UCM and RESISC45), the text tower, a checkpoint after each epoch,
-`compact.safetensors` at the end. --resume goes on from what is there; without it the text tower and the heads
-begin anew."""
+`compact` begins with ImageNet's backbone (`backbones/resnet50v2_stage1-3.safetensors` beside the first JSONL)
+and MiniLM: distils a short text tower, trains its heads on stored maps, then tunes the backbone's last stage on
+live pictures. Every other system begins with the backbone, the vocabulary and the text tower of a trained
+`compact` and trains on stored maps. What differs between systems is in recipes.toml alone.
+
+Everything lands in --out: maps (4 GB for RSICD, UCM and RESISC45), checkpoints, the best weights by val mR, and
+result.json. --resume goes on from what is there."""
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import safe_open
@@ -19,17 +26,35 @@ from safetensors.torch import load_file, save_file
 
 from rs_text_search_plugin.engine.errors import ModelError
 
-from . import choose_device, compact, contrastive, distillation, features
+from . import checkpoint, choose_device, distillation, features, weights_of
 from .backbones import ResNet50V2, folded_resnet50v2
-from .contrastive import Lessons, Recipe
+from .compact import Compact
 from .datasets import Dataset, open_dataset
 from .encoder import has_bf16
-from .heads import Heads, Run
+from .lessons import Lessons, lessons
+from .live import LivePictures
+from .recipe import Recipe, Training, training
+from .system import System
 from .text import TextConfig, TextTower, WordPiece
+from .trainer import Run, Trainer
+from .words import Words
 
 BACKBONE = "backbones/resnet50v2_stage1-3.safetensors"
-VIEWS = 2
-"""Views of each picture of a captioned set; of one that mostly has labels, half as many."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line may change."""
+
+    variant: str = ""
+    """One of the system's variants in recipes.toml."""
+    settings: Mapping[str, Any] | None = None
+    """Single settings, above recipe and variant."""
+    recipe: Mapping[str, Any] | None = None
+    base: str = "compact"
+    """The trained `compact` (name or file) that the other systems begin with."""
+    features: str | None = None
+    """Folder of stored maps that several runs share; OUT/maps unless told."""
 
 
 def train(  # noqa: PLR0913, PLR0917 - the command line's options
@@ -39,27 +64,36 @@ def train(  # noqa: PLR0913, PLR0917 - the command line's options
     device: str = "auto",
     seed: int = 0,
     resume: bool = False,
-    recipe: Recipe | None = None,
+    options: Options | None = None,
 ) -> dict[str, Any]:
-    """Train and export; the first dataset's val split gives the figures that are returned.
+    """Train and export; the first dataset's val split selects the weights and gives the figures.
 
     `data` are `JSONL:IMAGES[,IMAGES]`, see datasets.py. Raises ModelError.
     """
-    if model != "compact":
-        raise ModelError(f"{model!r} cannot be trained.", "So far only `compact` can.")
+    options = options or Options()
+    plan = _plan(model, options)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(tuple(map(open_dataset, data)), folder, torch.device(choose_device(device).name), seed, resume)
     torch.manual_seed(seed)
-    recipe = recipe or Recipe()
-    backbone = open_backbone(Path(data[0].partition(":")[0]).parent / BACKBONE)
-    seen = _features(run, backbone)
-    found = contrastive.lessons(run.datasets)
-    towers = _towers(backbone, *_text_tower(run, found, recipe))
-    figures = Heads(run, towers.to(run.device), found, seen, recipe).fit()
-    weights = folder / "compact.safetensors"
-    compact.save(towers.cpu(), weights)
-    return {"weights": str(weights), "bytes": weights.stat().st_size, "seed": seed, **figures}
+    began = time.monotonic()
+    found = lessons(run.datasets)
+    maps = Path(options.features) if options.features else folder / "maps"
+    maps.mkdir(parents=True, exist_ok=True)
+    if model == "compact":
+        first = Path(data[0].partition(":")[0]).parent / BACKBONE
+        trainer = _compact(run, found, plan, maps, open_backbone(first))
+    else:
+        trainer = _other(model, run, found, plan, maps, options)
+    result = {
+        "model": model, "variant": options.variant, "seed": seed, "data": [d.name for d in run.datasets],
+        "settings": dict(trainer.system.settings), "recipe": asdict(plan.recipe),
+        "parameters": sum(p.numel() for n, p in trainer.system.named_parameters() if not n.startswith("lesson.")),
+        "weights": str(trainer.weights), "bytes": trainer.weights.stat().st_size,
+        "seconds": round(time.monotonic() - began), **trainer.best,
+    }  # fmt: skip
+    (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    return result
 
 
 def open_backbone(path: Path) -> ResNet50V2:
@@ -71,39 +105,89 @@ def open_backbone(path: Path) -> ResNet50V2:
     return backbone.eval()
 
 
-def _features(run: Run, backbone: ResNet50V2) -> list[features.Features]:
+def _plan(model: str, options: Options) -> Training:
+    plan = training(model)
+    if options.variant and options.variant not in plan.variants:
+        known = ", ".join(plan.variants) or "none"
+        raise ModelError(f"{model} has no variant {options.variant!r}.", f"It has: {known}.")
+    settings = {**plan.settings, **plan.variants.get(options.variant, {}), **(options.settings or {})}
+    try:
+        recipe = replace(plan.recipe, **(options.recipe or {}))
+    except TypeError as error:
+        raise ModelError(f"No such part of a recipe: {error}", "See models/recipe.py.") from error
+    return replace(plan, settings=settings, recipe=recipe)
+
+
+def _compact(run: Run, found: Lessons, plan: Training, maps: Path, backbone: ResNet50V2) -> Trainer:
+    """Text tower, heads on stored maps, then the backbone's last stage with everything above it."""
+    tower, vocabulary = _text_tower(run, found, plan.distillation)
+    system = Compact(vocabulary, plan.settings)
+    system.backbone.load_state_dict(backbone.state_dict())
+    system.text.load_state_dict(tower.state_dict())
+    heads = replace(run, out=run.out / "heads")
+    heads.out.mkdir(exist_ok=True)
+    trainer = Trainer("compact", heads, system, found, _stored(run, backbone, plan.recipe, maps), plan.recipe)
+    trainer.fit()
+    if plan.tuning is None:
+        return trainer
+    system = cast(Compact, checkpoint.load(trainer.weights)).to(run.device)
+    system.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trainer = Trainer("compact", run, system, found, LivePictures(run.datasets, system.backbone), plan.tuning)
+    trainer.fit()
+    return trainer
+
+
+def _other(model: str, run: Run, found: Lessons, plan: Training, maps: Path, options: Options) -> Trainer:
+    base = checkpoint.load(weights_of(options.base))
+    settings = dict(plan.settings)
+    if "labels" in settings:
+        settings["labels"] = len(found.labels)
+    system = checkpoint.build(model, base.tokenizer.vocabulary, settings)
+    system.backbone.load_state_dict(base.backbone.state_dict())
+    start_words(system, cast(Compact, base).text)
+    source = _stored(run, base.backbone.eval(), plan.recipe, maps)
+    trainer = Trainer(model, run, system, found, source, plan.recipe)
+    trainer.fit()
+    return trainer
+
+
+def start_words(system: System, tower: TextTower) -> None:
+    """Begin with a trained tower's word vectors, and with as many of its layers as there are."""
+    state = tower.state_dict()
+    for module in system.modules():
+        if isinstance(module, Words):
+            own = module.tower.state_dict()
+            module.tower.load_state_dict({name: state[name] for name in own})
+
+
+def _stored(run: Run, backbone: ResNet50V2, recipe: Recipe, folder: Path) -> features.StoredMaps:
     quick = ResNet50V2().eval()
     quick.load_state_dict(backbone.state_dict())
     quick.to(run.device, torch.bfloat16 if has_bf16(run.device) else torch.float32)
     quick.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return [features.compute(quick, data, _views(data), run.out, run.log) for data in run.datasets]
+    return features.StoredMaps(
+        [features.compute(quick, data, _views(data, recipe), folder, run.log) for data in run.datasets]
+    )
 
 
-def _views(data: Dataset) -> int:
+def _views(data: Dataset, recipe: Recipe) -> int:
     captioned = sum(bool(row.captions) for row in data.rows)
-    return VIEWS if captioned > len(data.rows) / 2 else VIEWS // 2
+    return recipe.views if captioned > len(data.rows) / 2 else max(1, recipe.views // 2)
 
 
-def _towers(backbone: ResNet50V2, tower: TextTower, vocabulary: list[str]) -> compact.Compact:
-    towers = compact.Compact(compact.CompactConfig(len(vocabulary), len(tower.layers)), vocabulary)
-    towers.backbone.load_state_dict(backbone.state_dict())
-    towers.text.load_state_dict(tower.state_dict())
-    return towers
-
-
-def _text_tower(run: Run, found: Lessons, recipe: Recipe) -> tuple[TextTower, list[str]]:
+def _text_tower(run: Run, found: Lessons, lesson: Mapping[str, int]) -> tuple[TextTower, list[str]]:
     """The short text tower and its vocabulary, distilled now or found in the run's folder."""
     path = run.out / "text.safetensors"
     if run.resume and path.exists():
         return _read_tower(path)
     teacher = distillation.open_teacher()
     teacher.tower.to(run.device)
-    texts = distillation.lesson(found.texts, teacher, recipe.made_up_texts, run.seed)
+    texts = distillation.lesson(found.texts, teacher, lesson["made_up_texts"], run.seed)
     tower, vocabulary = distillation.shortened(teacher, found.texts)
     run.log(f"text tower: {len(texts)} texts, {len(vocabulary)} pieces")
     target = teacher.vectors(texts)
     student = distillation.Student(tower.to(run.device), WordPiece(vocabulary))
-    distillation.distil(student, texts, target, recipe.distil_epochs, run.seed, run.log)
+    distillation.distil(student, texts, target, lesson["epochs"], run.seed, run.log)
     part = path.with_suffix(".part")
     save_file(tower.cpu().state_dict(), part, {"vocabulary": "\n".join(vocabulary)})
     part.replace(path)

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rs_text_search_plugin.models import compact, encoder
+from rs_text_search_plugin.models import checkpoint, compact, encoder
 from rs_text_search_plugin.models.backbones import ResNet50V2, folded_resnet50v2
 from rs_text_search_plugin.models.text import SPECIAL
 from torch.nn import functional as fn
@@ -124,10 +124,10 @@ def unfolded(tensors, x):
 def test_saving_and_loading_loses_less_than_half_a_step(tmp_path):
     torch.manual_seed(0)
     vocabulary = [*SPECIAL, "water"]
-    model = compact.Compact(compact.CompactConfig(len(vocabulary), text_layers=1), vocabulary).eval()
-    compact.save(model, tmp_path / "m.safetensors")
-    again = compact.load(tmp_path / "m.safetensors")
-    assert again.config == model.config
+    model = compact.Compact(vocabulary, {"text_layers": 1}).eval()
+    checkpoint.save(model, "compact", tmp_path / "m.safetensors")
+    again = checkpoint.load(tmp_path / "m.safetensors")
+    assert again.settings == model.settings
     assert again.tokenizer.vocabulary == model.tokenizer.vocabulary
     for (name, old), new in zip(model.state_dict().items(), again.state_dict().values(), strict=True):
         step = old.flatten(1).abs().amax(1) / 127 if old.dim() > 1 else old.abs() / 1000
@@ -140,7 +140,7 @@ def test_saving_and_loading_loses_less_than_half_a_step(tmp_path):
 
 
 def test_a_rank_of_zeros_survives_quantising():
-    steps, scale = compact.quantised(torch.zeros(2, 5))
+    steps, scale = checkpoint.quantised(torch.zeros(2, 5))
     assert steps.abs().max() == 0
     assert torch.isfinite(scale).all()
 
@@ -148,7 +148,7 @@ def test_a_rank_of_zeros_survives_quantising():
 def test_damaged_weights_are_a_clear_error(tmp_path):
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"not a model")
-    with pytest.raises(ModelError, match="not a `compact` model"):
+    with pytest.raises(ModelError, match="not a model of this plugin"):
         models.load(str(broken))
 
 

@@ -1,15 +1,16 @@
 import io
 import json
 import tarfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rs_text_search_plugin.models import distillation, evaluation, training
-from rs_text_search_plugin.models.contrastive import Recipe
+from rs_text_search_plugin.models import checkpoint, distillation, evaluation, recipe, trainer, training
+from rs_text_search_plugin.models.recipe import Recipe, Training
+from rs_text_search_plugin.models.system import INPUT_PX
+from rs_text_search_plugin.models.training import Options
 from safetensors.torch import load_file, save_file
 
 from rs_text_search_plugin.engine.errors import ModelError
@@ -18,17 +19,16 @@ from .made import gluon_tensors, settled, teacher
 
 COLOURS = ["red", "green", "blue", "white"]
 SHAPES = ["stripes", "checks", "plain"]
-RECIPE = Recipe(
-    epochs=24,
-    joint_epochs=2,
-    batch=4,
-    rate=3e-3,
-    label_texts=0.0,
-    own_captions=1.0,
-    made_up_texts=20,
-    distil_epochs=0,
-)
-BRIEF = replace(RECIPE, epochs=4, joint_epochs=2)
+TOY = {"batch": 12, "views": 1, "label_texts": 0.0, "own_captions": 1.0, "keep": 0.9, "measured": 5}
+HEADS = Recipe(**TOY, epochs=30, rate=3e-3, text_epochs=5)
+TUNING = Recipe(**{**TOY, "keep": 0.5}, epochs=2, rate=1e-5, backbone=0.5, texts=2)
+LESSON = {"made_up_texts": 20, "epochs": 0}
+OTHERS = {
+    "galr": {"epochs": 60, "rate": 2e-3},
+    "mtgfe": {"epochs": 40, "rate": 2e-3},
+    "dove": {"epochs": 60, "rate": 2e-3},
+    "mgrm_el": {"epochs": 60, "rate": 2e-3},
+}
 
 
 def picture(colour, shape):
@@ -62,54 +62,89 @@ def data(tmp_path_factory):
                 ]
     (folder / "toy.jsonl").write_text("\n".join(map(json.dumps, rows)))
     (folder / "backbones").mkdir()
-    pictures = np.stack([np.asarray(picture(c, s).resize((192, 192))) for c in COLOURS for s in SHAPES])
+    pictures = np.stack(
+        [np.asarray(picture(c, s).resize((INPUT_PX, INPUT_PX))) for c in COLOURS for s in SHAPES]
+    )
     x = torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255
     save_file(settled(gluon_tensors(), x), folder / training.BACKBONE)
     return f"{folder}/toy.jsonl:{folder}/toy.tar"
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """One view and a teacher that knows six words."""
-    monkeypatch.setattr(training, "VIEWS", 1)
-    monkeypatch.setattr(training.distillation, "open_teacher", lambda: teacher([*COLOURS, *SHAPES]))
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """A short recipe for `compact` and a teacher that knows six words."""
+    with pytest.MonkeyPatch.context() as patch:
+        plan = Training({}, HEADS, TUNING, LESSON)
+        known = recipe.training
+        patch.setattr(training, "training", lambda name: plan if name == "compact" else known(name))
+        patch.setattr(training.distillation, "open_teacher", lambda: teacher([*COLOURS, *SHAPES]))
+        yield
 
 
-def test_a_dozen_pictures_are_learnt_by_heart(data, small, tmp_path):
-    figures = training.train("compact", [data], str(tmp_path), device="cpu", recipe=RECIPE)
-    assert figures["t2i_r1"] > 60
-    assert Path(figures["weights"]).stat().st_size == figures["bytes"]
+@pytest.fixture(scope="module")
+def base(data, tmp_path_factory):
+    """`compact`, trained on the dozen."""
+    return training.train("compact", [data], str(tmp_path_factory.mktemp("compact")), device="cpu")
+
+
+def test_a_dozen_pictures_are_learnt_by_heart(data, base, tmp_path):
+    assert base["t2i_r1"] > 60
+    assert Path(base["weights"]).stat().st_size == base["bytes"]
+    assert json.loads(Path(base["weights"]).with_name("result.json").read_text())["mr"] == base["mr"]
     again = evaluation.evaluate(
-        figures["weights"], data, split="val", device="cpu", save_embeddings=f"{tmp_path}/e.npz"
+        base["weights"], data, split="val", device="cpu", save_embeddings=f"{tmp_path}/e.npz"
     )
-    assert again["mr"] == pytest.approx(figures["mr"], abs=15)
+    assert again["mr"] == pytest.approx(base["mr"], abs=15)
     saved = np.load(tmp_path / "e.npz")
     assert saved["images"].shape == saved["texts"].shape == (12, 384)
     assert saved["captions"][0] == "red stripes"
     assert saved["image_names"][0] == "red_stripes.png"
     owners = np.arange(12)
     assert evaluation.recalls(saved["images"], saved["texts"], owners)["mr"] == pytest.approx(again["mr"])
-    classes = evaluation.evaluate(figures["weights"], data, split="val", task="zeroshot", device="cpu")
+    classes = evaluation.evaluate(base["weights"], data, split="val", task="zeroshot", device="cpu")
     assert classes["labels"] == 3
     assert classes["top3"] == 100.0
 
 
-def test_an_interrupted_run_ends_in_the_same_weights(data, small, tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_system_learns_the_dozen_by_heart(name, data, base, tmp_path):
+    short = {**TOY, **OTHERS[name]}
+    maps = Path(base["weights"]).parent / "maps"
+    options = Options(recipe=short, base=base["weights"], features=str(maps))
+    found = training.train(name, [data], str(tmp_path), device="cpu", options=options)
+    assert found["t2i_r1"] > 60
+    again = evaluation.evaluate(found["weights"], data, split="val", device="cpu")
+    assert again["mr"] == pytest.approx(found["mr"], abs=15)
+    assert not [key for key in load_file(found["weights"]) if key.startswith(checkpoint.LESSON)]
+
+
+def test_tuning_moves_the_last_stage_alone(data, base):
+    tuned = checkpoint.load(Path(base["weights"])).backbone.state_dict()
+    before = checkpoint.load(Path(base["weights"]).with_name("heads") / "compact.safetensors")
+    moved = {name for name, value in before.backbone.state_dict().items() if not value.equal(tuned[name])}
+    assert moved
+    assert all(name.startswith(("stages.2.", "close.")) for name in moved)
+
+
+def test_an_interrupted_run_ends_in_the_same_weights(data, tmp_path, monkeypatch):
     torch.set_num_threads(1)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    training.train("compact", [data], str(whole), device="cpu", recipe=BRIEF)
-    kept = training.Heads._keep
+    plan = Training({}, Recipe(**TOY, epochs=4, text_epochs=2), Recipe(**TOY, epochs=2, backbone=0.5), LESSON)
+    monkeypatch.setattr(training, "training", lambda _: plan)
+    training.train("compact", [data], str(whole), device="cpu")
+    kept, calls = trainer.Trainer._keep, []
 
-    def stop_before_last(self, epoch):
+    def stop(self, epoch):
         kept(self, epoch)
-        if epoch == 2:
+        calls.append(epoch)
+        if len(calls) in {2, 4}:  # once in the heads' run, once in the tuning
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(training.Heads, "_keep", stop_before_last)
+    monkeypatch.setattr(trainer.Trainer, "_keep", stop)
+    for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            training.train("compact", [data], str(broken), device="cpu", recipe=BRIEF)
-    training.train("compact", [data], str(broken), device="cpu", recipe=BRIEF, resume=True)
+            training.train("compact", [data], str(broken), device="cpu", resume=True)
+    training.train("compact", [data], str(broken), device="cpu", resume=True)
     one, two = (load_file(folder / "compact.safetensors") for folder in (whole, broken))
     assert all(torch.equal(one[name], two[name]) for name in one)
 
@@ -135,7 +170,13 @@ def test_the_student_keeps_every_letter_and_the_words_of_its_captions():
 
 def test_only_what_can_be_trained_is_trained(tmp_path):
     with pytest.raises(ModelError, match="cannot be trained"):
-        training.train("no-such-model", [], str(tmp_path))
+        recipe.training("no-such-model")
+    with pytest.raises(ModelError, match="no variant"):
+        training.train("galr", [], str(tmp_path), options=Options(variant="no-such-variant"))
+    with pytest.raises(ModelError, match="recipe"):
+        training.train("galr", [], str(tmp_path), options=Options(recipe={"speed": 9}))
+    with pytest.raises(ModelError, match="no such setting"):
+        checkpoint.build("compact", ["[PAD]"], {"colour": "red"})
 
 
 def test_a_missing_backbone_is_named(data, tmp_path):

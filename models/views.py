@@ -1,0 +1,60 @@
+"""Looks at a picture: as it is, or changed in ways that do not change what is seen from above."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageEnhance
+
+from rs_text_search_plugin.engine.types import U8
+
+from .datasets import pixels
+from .system import INPUT_PX
+
+BILINEAR = Image.Resampling.BILINEAR
+TURNS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
+HAZE = (215, 220, 225)
+
+
+def plain(image: Image.Image) -> U8:
+    """The whole picture -> (INPUT_PX, INPUT_PX, 3)."""
+    return pixels(image.resize((INPUT_PX, INPUT_PX), BILINEAR))
+
+
+def varied(image: Image.Image, rng: np.random.Generator) -> U8:
+    """Mirrored, turned by quarters (north is arbitrary), cropped to 65-100 % a side, now and then coarser,
+    recoloured, grey, off-colour or hazy -> (INPUT_PX, INPUT_PX, 3)."""
+    if rng.random() < 0.5:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if turn := int(rng.integers(4)):
+        image = image.transpose(TURNS[turn - 1])
+    return pixels(_weathered(_recoloured(_cropped(image, rng), rng), rng))
+
+
+def _cropped(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    share = rng.uniform(0.65, 1.0)
+    width, height = round(image.width * share), round(image.height * share)
+    x, y = int(rng.integers(image.width - width + 1)), int(rng.integers(image.height - height + 1))
+    box = (x, y, x + width, y + height)
+    if rng.random() < 0.2:
+        side = int(INPUT_PX * rng.uniform(0.4, 0.8))
+        image, box = image.resize((side, side), BILINEAR, box=box), (0, 0, side, side)
+    return image.resize((INPUT_PX, INPUT_PX), BILINEAR, box=box)
+
+
+def _recoloured(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        if rng.random() < 0.6:
+            image = change(image).enhance(rng.uniform(0.65, 1.35))
+    return image
+
+
+def _weathered(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    chance = rng.random()
+    if chance < 0.06:
+        return image.convert("L").convert("RGB")
+    if chance < 0.12:
+        tinted = pixels(image).astype(np.float32) * rng.uniform(0.8, 1.2, 3)
+        return Image.fromarray(np.clip(tinted, 0, 255).astype(np.uint8))
+    if chance < 0.16:
+        return Image.blend(image, Image.new("RGB", image.size, HAZE), rng.uniform(0.2, 0.5))
+    return image
