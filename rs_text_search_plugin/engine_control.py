@@ -20,6 +20,7 @@ class EngineControl(QObject):
 
     ready = pyqtSignal()
     gone = pyqtSignal()
+    models_wanted = pyqtSignal()
     complained = pyqtSignal(str, str)
     """Something went wrong that the person should know: what happened, and what to do."""
 
@@ -115,7 +116,7 @@ class EngineControl(QObject):
         self.device.setAccessibleName("Device")
         self.menu_button = QToolButton(footer)
         self.menu_button.setText("En&gine")
-        self.menu_button.setToolTip("Set up, repair or remove the search engine; diagnostics; help")
+        self.menu_button.setToolTip("Models; help; set up, repair or remove the search engine; diagnostics")
         self.menu_button.setAccessibleName("Engine menu")
         self.menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu_button.setAutoRaise(True)
@@ -132,6 +133,7 @@ class EngineControl(QObject):
         menu.addAction(
             "Help", lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(resource("help.html"))))
         )
+        menu.addAction("Models ...", self.models_wanted.emit)
         menu.addAction("Copy diagnostics", self.copy_diagnostics)
         menu.addSeparator()
         menu.addAction("Set up or repair engine ...", self.build)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import (
     QComboBox,
@@ -25,6 +26,7 @@ from .wording import count, duration, size
 
 PAUSE_MS = 400
 PIXELS, METRES = "px", "m"
+MODEL = "rs_text_search/model"
 
 
 class IndexPanel(QWidget):
@@ -34,6 +36,8 @@ class IndexPanel(QWidget):
     cancel_wanted = pyqtSignal()
     settings_changed = pyqtSignal()
     """A new estimate is due."""
+    models_wanted = pyqtSignal(str)
+    """The person wants to see what models there are; carries the one chosen."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -68,12 +72,12 @@ class IndexPanel(QWidget):
         return options
 
     def show_models(self, models: list[dict[str, Any]]) -> None:
-        """Offer the installed encoders."""
-        chosen = self.model.currentData()
+        """Offer the installed encoders, the one chosen last first."""
+        chosen = self.model.currentData() or QgsSettings().value(MODEL, "", str)
         self.model.blockSignals(True)
         self.model.clear()
         for model in models:
-            if model["installed"] and not model["reranker"]:
+            if model["installed"] and model["dim"]:
                 self.model.addItem(model["title"], model["name"])
                 self.model.setItemData(self.model.count() - 1, model["summary"], Qt.ItemDataRole.ToolTipRole)
         self.model.setCurrentIndex(max(0, self.model.findData(chosen)))
@@ -87,8 +91,8 @@ class IndexPanel(QWidget):
             self.estimate.clear()
         self.estimate.setVisible(due > 0)
 
-    def show_plans(self, plans: list[dict[str, Any]]) -> None:
-        """Tell what indexing would cost, summed over rasters; nothing where it cannot be told."""
+    def show_plans(self, plans: list[dict[str, Any]], notes: list[str]) -> None:
+        """Tell what indexing would cost, summed over rasters; nothing where it cannot be told. `notes` follow."""
         if not plans:
             self.estimate.clear()
             return
@@ -99,7 +103,7 @@ class IndexPanel(QWidget):
             f"about {duration(seconds)}",
             f"{size(space)} on disk",
         ]
-        self.estimate.setText(" · ".join(parts + badges))
+        self.estimate.setText(" · ".join(parts + badges + notes))
 
     def show_progress(self, name: str, progress: dict[str, Any]) -> None:
         """Show how far the raster called `name` is; an empty `progress` means it starts."""
@@ -188,7 +192,13 @@ class IndexPanel(QWidget):
         form = QFormLayout(box)
         form.setContentsMargins(0, 0, 0, 0)
         for label, name, tip, widget, place in (
-            ("&Model", "Model", "What turns tiles and words into comparable numbers", self.model, self.model),
+            (
+                "&Model",
+                "Model",
+                "What turns tiles and words into comparable numbers",
+                self.model,
+                self._build_model(box),
+            ),
             (
                 "Tile si&ze",
                 "Tile size",
@@ -212,6 +222,19 @@ class IndexPanel(QWidget):
         self.unit.setToolTip("Unit of the tile size")
         self.unit.setAccessibleName("Unit of the tile size")
         return box
+
+    def _build_model(self, box: QWidget) -> QHBoxLayout:
+        self.model.activated.connect(lambda: QgsSettings().setValue(MODEL, self.model.currentData()))
+        button = QToolButton(box)
+        button.setText("...")
+        button.setToolTip("All models: what they do, their size, speed and licence, and how to get them")
+        button.setAccessibleName("All models")
+        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        button.clicked.connect(lambda: self.models_wanted.emit(self.model.currentData() or ""))
+        row = QHBoxLayout()
+        row.addWidget(self.model, 1)
+        row.addWidget(button)
+        return row
 
     def _cancel(self) -> None:
         self.cancel_button.setEnabled(False)

@@ -10,6 +10,7 @@ from qgis.gui import QgsFilterLineEdit
 from qgis.PyQt.QtCore import QStringListModel, Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QIcon
 from qgis.PyQt.QtWidgets import (
+    QCheckBox,
     QCompleter,
     QGridLayout,
     QHBoxLayout,
@@ -23,6 +24,11 @@ from .assets import icon
 
 PAUSE_MS = 350  # typing rests this long before a live search
 HISTORY = "rs_text_search/history"
+RERANK = "rs_text_search/rerank"
+RERANK_TIP = (
+    "A second model reads the 64 best matches again, together with your words, and puts them into a better order. "
+    "Scores stay as they are. It takes a second or two after each search."
+)
 REMEMBERED = 30
 CHIPS_A_ROW = 3
 
@@ -41,6 +47,8 @@ class QueryBar(QWidget):
 
     typed = pyqtSignal()
     submitted = pyqtSignal()
+    rerank_switched = pyqtSignal(bool)
+    """The person wants the best matches reranked, or no longer."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -96,6 +104,14 @@ class QueryBar(QWidget):
             self._history.setStringList(kept)
             QgsSettings().setValue(HISTORY, kept)
 
+    def show_rerank(self, able: bool) -> None:
+        """Set the switch to what the person wanted last, if there is a model that can."""
+        self.rerank.setChecked(able and QgsSettings().value(RERANK, False, bool))
+
+    def _rerank(self, wanted: bool) -> None:
+        QgsSettings().setValue(RERANK, wanted)
+        self.rerank_switched.emit(wanted)
+
     def _build(self) -> None:
         self.text = self._line("Search for", "What to search for, in a few English words, e.g. storage tanks")
         self.text.setShowSearchIcon(True)
@@ -105,6 +121,10 @@ class QueryBar(QWidget):
         self.search_button = self._button("Search", "Search the checked rasters (Enter)", icon("search"))
         self.search_button.clicked.connect(self._submit)
         self.without = self._line("Without", "What the matches should not show, e.g. ships; may stay empty")
+        self.rerank = QCheckBox("&Rerank the best matches", self)
+        self.rerank.setToolTip(RERANK_TIP)
+        self.rerank.setAccessibleName("Rerank the best matches")
+        self.rerank.clicked.connect(self._rerank)
         self.chips = QGridLayout()
         self.chips.setSpacing(4)
         row = QHBoxLayout()
@@ -114,6 +134,7 @@ class QueryBar(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(row)
         column.addWidget(self.without)
+        column.addWidget(self.rerank)
         column.addLayout(self.chips)
 
     def _line(self, name: str, tip: str) -> QgsFilterLineEdit:
@@ -137,6 +158,7 @@ class QueryBar(QWidget):
 
     def _submit(self) -> None:
         self._pause.stop()
+        self.remember()
         self.submitted.emit()
 
     def _show_chips(self) -> None:

@@ -16,13 +16,9 @@ from .wording import count
 COMPLETE = "complete"
 SEARCHABLE = (COMPLETE, "unfinished")
 ROWS_MIN, ROWS_MAX = 2, 6
-OUTDATED = ("stale", "other-model", "damaged")
-STATE_WORDS = {
-    "none": "not indexed",
-    "stale": "raster changed",
-    "other-model": "other model",
-    "damaged": "index damaged",
-}
+OTHER_MODEL = "other-model"
+OUTDATED = ("stale", OTHER_MODEL, "damaged")
+STATE_WORDS = {"none": "not indexed", "stale": "raster changed", "damaged": "index damaged"}
 
 
 @dataclass
@@ -65,7 +61,17 @@ def state_words(info: dict[str, Any]) -> str:
         return count(info["tiles"], "tile")
     if info["state"] == "unfinished":
         return f"unfinished, {100 * info['tiles'] // max(1, info['tiles_planned'])} %"
+    if info["state"] == OTHER_MODEL:
+        return f"made with {info['model']}"
     return STATE_WORDS.get(info["state"], info["state"])
+
+
+def detail(info: dict[str, Any]) -> str:
+    """The state of an index in a sentence, and what to do about it."""
+    said = info.get("detail", "")
+    if info.get("state") == OTHER_MODEL:
+        said += "; to search it choose that model under Settings, or index the raster again"
+    return said
 
 
 class RasterList(QTreeWidget):
@@ -162,7 +168,7 @@ class RasterList(QTreeWidget):
             on = raster.layer_id not in self._unchecked
             item.setCheckState(0, Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
         for column in (0, 1):
-            item.setToolTip(column, raster.reason or raster.info.get("detail") or raster.source)
+            item.setToolTip(column, raster.reason or detail(raster.info) or raster.source)
         return item
 
     @staticmethod

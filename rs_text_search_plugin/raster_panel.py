@@ -12,7 +12,7 @@ from qgis.PyQt.QtWidgets import QVBoxLayout, QWidget
 from .engine_client import EngineClient
 from .index_panel import IndexPanel
 from .index_queue import IndexQueue, arguments
-from .raster_list import COMPLETE, Raster, RasterList
+from .raster_list import COMPLETE, OTHER_MODEL, Raster, RasterList
 from .wording import count, duration
 
 
@@ -55,6 +55,13 @@ class RasterPanel(QgsCollapsibleGroupBox):
         """Index folders of the checked rasters."""
         return [raster.info["index"] for raster in self.searched()]
 
+    def why_none(self) -> str:
+        """Why no checked raster can be searched, and what to do."""
+        models = self._other_models()
+        if models:
+            return f"Indexed with {models}: choose that model under Settings, or index again."
+        return "None of the checked rasters is indexed yet: press Index first."
+
     def names(self) -> dict[str, str]:
         """Index folder -> what its raster is called in the project."""
         return {raster.info["index"]: raster.name for raster in self.list.rasters if raster.info}
@@ -80,6 +87,11 @@ class RasterPanel(QgsCollapsibleGroupBox):
     def _due(self) -> list[Raster]:
         return [raster for raster in self.list.checked() if raster.state != COMPLETE]
 
+    def _other_models(self) -> str:
+        """Models that checked rasters are indexed with, other than the one chosen."""
+        made = {raster.info["model"] for raster in self.list.checked() if raster.state == OTHER_MODEL}
+        return " and ".join(sorted(made))
+
     def _show_due(self) -> None:
         self.setTitle(f"Rasters ({len(self.searched())} of {len(self.list.rasters)} searched)")
         if not self.queue.running():
@@ -99,7 +111,8 @@ class RasterPanel(QgsCollapsibleGroupBox):
 
     def _show_plans(self, plans: list[dict[str, Any]]) -> None:
         if not self.queue.running():
-            self.indexing.show_plans(plans)
+            models = self._other_models()
+            self.indexing.show_plans(plans, [f"replaces the index made with {models}"] if models else [])
 
     def _index_due(self) -> None:
         self.queue.add(self._due(), self.indexing.options())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from qgis.core import Qgis, QgsCoordinateReferenceSystem, QgsPointXY
 from qgis.gui import QgisInterface, QgsDockWidget
@@ -12,19 +11,19 @@ from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 
 from .description_panel import DescriptionPanel
-from .engine_client import EngineClient, EngineError
+from .engine_client import EngineClient, EngineError, Json
 from .engine_control import EngineControl
 from .layers import ResultLayers
+from .live_search import LiveSearch
 from .match_gallery import ASKED
+from .models_dialog import ModelsDialog
 from .query_bar import Example, QueryBar
 from .raster_panel import RasterPanel
 from .results_panel import FETCHED, ResultsPanel
 from .wording import count
 
 FORMATS = "GeoPackage (*.gpkg);;ESRI Shapefile (*.shp);;GeoJSON (*.geojson);;FlatGeobuf (*.fgb)"
-SLOW_MS = 400  # a search that takes longer says so; the first one loads the model
 WIDTH = 300  # px, enough for three thumbnails in a row
-Json = dict[str, Any]
 
 
 class SearchDock(QgsDockWidget):
@@ -36,13 +35,14 @@ class SearchDock(QgsDockWidget):
         self.iface = iface
         self.engine = engine
         self.layers = ResultLayers(iface.mapCanvas())
-        self._search = 0  # id of the search under way, 0 for none
+        self.live = LiveSearch(engine, self)
         self._build()
         self._connect()
 
     def close_down(self) -> None:
         """Let go of the project, the map and the engine's signals, and ask the engine nothing more."""
-        self._drop_search()
+        self.live.drop()
+        self.models.close()
         self.bar.clear()
         self.results.show_result({}, {})
         self.control.detach()
@@ -101,60 +101,38 @@ class SearchDock(QgsDockWidget):
 
     def search(self) -> None:
         """Search with what the panel says, dropping the search before."""
-        self._drop_search()
+        self.live.drop()
         query, indexes = self.bar.query(), self.rasters.indexes()
         if not query:
             return
         if not indexes:
-            self.results.say("None of the checked rasters is indexed yet: press Index first.")
+            self.results.say(self.rasters.why_none())
             return
         if self.rasters.queue.running():
             self.results.say("The search starts when indexing is done.")
-        arguments = {
-            "indexes": indexes,
-            "top": FETCHED,
-            "heat": self.results.heat_button.isChecked(),
-            **query,
-        }
-        request = self.engine.request
-        QTimer.singleShot(SLOW_MS, self._say_searching)
-        self._search = request("search", arguments, self._found, self._search_failed, self._search_moves)
+        how = {"indexes": indexes, "top": FETCHED, "heat": self.results.heat_button.isChecked()}
+        self.live.start({**how, **query}, self.bar.rerank.isChecked())
 
     def clear(self) -> None:
         """Forget the query and take everything off the map."""
-        self._drop_search()
+        self.live.drop()
         self.bar.clear()
         self.description.dismiss()
         self.results.show_result({}, {})
         self.layers.clear()
         self._rasters_known()
 
-    def _drop_search(self) -> None:
-        self.engine.cancel(self._search)
-        self._search = 0
-
-    def _submit(self) -> None:
-        self.bar.remember()
-        self.search()
-
-    def _say_searching(self) -> None:
-        if self._search:
-            self.results.say("Searching ...")
-
-    def _search_moves(self, progress: Json) -> None:
-        self.results.say(progress.get("message") or "Searching ...")
-
     def _search_failed(self, error: EngineError) -> None:
-        if error.kind == "Cancelled":
-            return  # by the next search, which has its own answer
-        self._search = 0
         self.layers.clear()
         self.results.show_result({}, {})
         self.results.say(str(error))
         self.show_error(error)
 
+    def _not_reranked(self, error: EngineError) -> None:
+        self.results.say(self.results.result["verdict"])
+        self.show_error(error)
+
     def _found(self, result: Json) -> None:
-        self._search = 0
         self.layers.show_matches(result)
         self.layers.show_heat(result.get("heat") or [])
         self.results.show_result(result, self.rasters.names())
@@ -164,6 +142,14 @@ class SearchDock(QgsDockWidget):
             self.search()
         else:
             self.layers.clear_heat()
+
+    def _rerank(self, wanted: bool) -> None:
+        model = self.models.reranker()
+        if wanted and not model.get("installed"):
+            self.bar.show_rerank(False)
+            self.models.open_at(model.get("name", ""))
+        else:
+            self.search()
 
     def _add_example(self, tile: Json, wanted: bool, alone: bool = False) -> None:
         self.bar.add_example(Example(tile["index"], tile["id"], wanted), alone=alone)
@@ -240,6 +226,7 @@ class SearchDock(QgsDockWidget):
         self.description = DescriptionPanel(self)
         self.results = ResultsPanel(self)
         self.control = EngineControl(self.engine, self)
+        self.models = ModelsDialog(self.engine, self)
         page = QWidget(self)
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
@@ -262,11 +249,20 @@ class SearchDock(QgsDockWidget):
         self.control.ready.connect(self._engine_ready)
         self.control.gone.connect(self._engine_gone)
         self.control.complained.connect(self.warn)
+        self.control.models_wanted.connect(self.models.open_at)
+        self.models.known.connect(self._models_known)
+        self.models.failed.connect(self.show_error)
+        self.live.found.connect(self._found)
+        self.live.failed.connect(self._search_failed)
+        self.live.kept.connect(self._not_reranked)
+        self.live.said.connect(self.results.say)
+        self.rasters.indexing.models_wanted.connect(self.models.open_at)
         self.rasters.refreshed.connect(self._rasters_known)
         self.rasters.indexed.connect(self.inform)
         self.rasters.failed.connect(self.show_error)
         self.bar.typed.connect(self.search)
-        self.bar.submitted.connect(self._submit)
+        self.bar.submitted.connect(self.search)
+        self.bar.rerank_switched.connect(self._rerank)
         self.description.closed.connect(self.layers.clear_outline)
         self.description.example_added.connect(self._add_example)
         self.results.filtered.connect(self.layers.filter)
@@ -279,15 +275,15 @@ class SearchDock(QgsDockWidget):
         self.results.gallery.example_added.connect(self._add_example)
 
     def _engine_ready(self) -> None:
-        def take(answer: Json) -> None:
-            self.rasters.indexing.show_models(answer["models"])
-            self.rasters.refresh()
-
         self.pages.setCurrentIndex(1)
-        self.engine.request("models", {}, take, self.show_error)
+        self.models.refresh()
+
+    def _models_known(self, models: list[Json]) -> None:
+        self.bar.show_rerank(self.models.reranker().get("installed", False))
+        self.rasters.indexing.show_models(models)
+        self.rasters.refresh()
 
     def _engine_gone(self) -> None:
-        self._search = 0
         self.rasters.queue.forget()
         self.pages.setCurrentIndex(0)
 

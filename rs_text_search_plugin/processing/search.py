@@ -19,6 +19,7 @@ from qgis.core import (
     QgsProcessingLayerPostProcessorInterface,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterExtent,
     QgsProcessingParameterFeatureSink,
     QgsProcessingParameterNumber,
@@ -32,13 +33,14 @@ from rs_text_search_plugin.engine_client import Json
 from rs_text_search_plugin.footprints import crs_from, tile_geometry
 from rs_text_search_plugin.styles import style_heat, style_matches
 
-from .algorithm import EngineAlgorithm, area_of, index_parameters, indexes_of
+from .algorithm import EngineAlgorithm, advanced, area_of, index_parameters, indexes_of
 
 TEXT = "TEXT"
 WITHOUT = "WITHOUT"
 TOP = "TOP"
 MIN_SCORE = "MIN_SCORE"
 EXTENT = "EXTENT"
+RERANK = "RERANK"
 HEAT = "HEAT"
 OUTPUT = "OUTPUT"
 VERDICT = "VERDICT"
@@ -95,7 +97,9 @@ class SearchAlgorithm(EngineAlgorithm):
         "Write a few English words, such as: storage tanks near the sea.\n\n"
         "The score is 0 to 100 and means the same on every raster: from 80 a place is strong, from 50 "
         "possible, below 50 nothing is claimed. “Nothing stands out” is an answer.\n\n"
-        "Without: what must not be there. Heat: the score of every tile as a raster, for one index."
+        "Without: what must not be there. Heat: the score of every tile as a raster, for one index. Rerank: a "
+        "second model (MTGFE-style, see Models in the search panel) looks at the best 64 again and puts them into a "
+        "better order; scores stay."
     )
 
     def initAlgorithm(self, configuration: Json | None = None) -> None:  # noqa: N802 - QGIS's name
@@ -108,6 +112,7 @@ class SearchAlgorithm(EngineAlgorithm):
             QgsProcessingParameterNumber(TOP, "At most this many matches", whole, 200, minValue=1),
             QgsProcessingParameterNumber(MIN_SCORE, "Lowest score", whole, 0, minValue=0, maxValue=100),
             QgsProcessingParameterExtent(EXTENT, "Only in this area", optional=True),
+            advanced(QgsProcessingParameterBoolean(RERANK, "Rerank the best matches", False)),
             QgsProcessingParameterFeatureSink(OUTPUT, "Matches", QgsProcessing.SourceType.TypeVectorPolygon),
             QgsProcessingParameterRasterDestination(HEAT, "Heat", optional=True, createByDefault=False),
         ):
@@ -127,6 +132,7 @@ class SearchAlgorithm(EngineAlgorithm):
             "without": self.parameterAsString(parameters, WITHOUT, context),
             "top": self.parameterAsInt(parameters, TOP, context),
             "min_score": self.parameterAsDouble(parameters, MIN_SCORE, context),
+            "rerank": self.parameterAsBool(parameters, RERANK, context),
             **area_of(self, parameters, EXTENT, context),
             **({"heat": heat} if heat else {}),
         }

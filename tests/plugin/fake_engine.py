@@ -47,6 +47,7 @@ Json = dict
 writing = threading.Lock()
 stopped: set[Any] = set()
 working: list[Any] = []
+installed = set(os.environ.get("FAKE_ENGINE_INSTALLED", "").split())
 
 
 class Failure(Exception):
@@ -86,15 +87,38 @@ def hello(_id: int, _args: Json) -> Json:
 
 
 def models(_id: int, _args: Json) -> Json:
-    compact = {"name": "compact", "title": "Compact", "summary": "The default.", "dim": 512, "size_px": 224}
-    rest = {
-        "bytes": 20_000_000,
-        "licence": "GPL-2.0-or-later",
-        "installed": True,
-        "reranker": False,
-        "card": None,
+    """`compact` is there; `mtgfe` reranks, `remote` has an address, and both are there once installed."""
+    rest = {"dim": 512, "size_px": 224, "tiles_per_s": 66.0, "licence": "GPL-2.0-or-later", "card": None}
+    compact = {"name": "compact", "title": "Compact", "summary": "The default.", "installed": True}
+    mtgfe = {
+        "name": "mtgfe",
+        "title": "MTGFE-style",
+        "summary": "Reranks.",
+        "installed": "mtgfe" in installed,
     }
-    return {"models": [{**compact, **rest}]}
+    remote = {"name": "remote", "title": "Remote", "summary": "Far away.", "installed": "remote" in installed}
+    listed = [
+        {**compact, "reranker": False, "bytes": 20_000_000, "url": None},
+        {**mtgfe, "reranker": True, "bytes": 26_000_000, "url": None},
+        {
+            **remote,
+            "reranker": False,
+            "bytes": 30_000_000,
+            "url": "https://weights.invalid/remote.safetensors",
+        },
+    ]
+    return {"models": [{**model, **rest, "file": f"{model['name']}.safetensors"} for model in listed]}
+
+
+def install(request_id: int, args: Json) -> Json:
+    """Takes any file that is not called wrong; a download takes a second."""
+    if "wrong" in args.get("file", ""):
+        raise Failure("ModelError", "The weights are not the file we know.", "Pick another file.")
+    if "file" not in args:
+        send({"id": request_id, "event": "progress", "done": 15, "total": 30, "message": "15 of 30"})
+        pause(request_id, 1)
+    installed.add(args["model"])
+    return {"path": f"/cache/{args['model']}"}
 
 
 def info(_id: int, args: Json) -> Json:
@@ -103,7 +127,10 @@ def info(_id: int, args: Json) -> Json:
         folder = folder_of(name)
         done = (folder / "meta.json").is_file()
         ring = [[WEST, NORTH], [WEST + 1000, NORTH], [WEST + 1000, NORTH - 1000], [WEST, NORTH - 1000]]
-        state = {"state": "complete" if done else "none", "detail": "", "model": "compact" if done else None}
+        made = json.loads((folder / "meta.json").read_text()).get("model", "compact") if done else None
+        other = done and args.get("model", made) != made
+        word, detail = ("other-model", f"made with {made}") if other else ("complete" if done else "none", "")
+        state = {"state": word, "detail": detail, "model": made}
         size = {"tiles": 100 if done else 0, "tiles_planned": 100, "tile_px": [SIDE, SIDE], "overlap": 0.0}
         place = {"bytes": 120_000, "crs": WKT, "footprint": ring}
         found.append({"source": str(folder)[:-6], "index": str(folder), **state, **size, **place})
@@ -140,6 +167,8 @@ def index(request_id: int, args: Json) -> Json:
 def search(request_id: int, args: Json) -> Json:
     text = args.get("text", "")
     misbehave(request_id, text)
+    if args.get("rerank"):
+        rerank_slowly(request_id, text)
     indexes = [str(folder_of(name)) for name in args["indexes"]]
     for name in indexes:
         if not (Path(name) / "meta.json").is_file():
@@ -149,6 +178,9 @@ def search(request_id: int, args: Json) -> Json:
         places = []
     matches = [match(rank, *place) for rank, place in enumerate(places[: args.get("top", 200)], start=1)]
     matches = [m for m in matches if m["score"] >= args.get("min_score", 0)]
+    if args.get("rerank"):  # the best the other way round
+        best = [{**m, "rank": rank} for rank, m in enumerate(reversed(matches[:64]), start=1)]
+        matches = best + matches[64:]
     sources = [{"index": name, "source": name[:-6], "crs": WKT, "gsd_m": 1.0} for name in indexes]
     counts = {"strong": min(10, len(matches)), "possible": 20, "tiles": 100 * len(indexes), "seconds": 0.01}
     verdict = (
@@ -157,7 +189,14 @@ def search(request_id: int, args: Json) -> Json:
         else "Nothing stands out."
     )
     result = {"query": text, "model": "compact", "verdict": verdict, **counts, "histogram": [5] * 20}
-    return {**result, "sources": sources, "matches": matches, "regions": [], "heat": []}
+    return {
+        **result,
+        "sources": sources,
+        "matches": matches,
+        "regions": [],
+        "heat": [],
+        "reranked": bool(args.get("rerank")),
+    }
 
 
 def misbehave(request_id: int, text: str) -> None:
@@ -173,6 +212,13 @@ def misbehave(request_id: int, text: str) -> None:
         print("a library prints where it should not", flush=True)
     if "error" in text:
         raise Failure("QueryError", "That cannot be searched for.", "Use other words.")
+
+
+def rerank_slowly(request_id: int, text: str) -> None:
+    """Half a second; "ponder" in the text takes 3 s, "stumble" fails."""
+    if "stumble" in text:
+        raise Failure("ModelError", "The reranker stumbled.", "Search without it.")
+    pause(request_id, 3 if "ponder" in text else 0.5)
 
 
 def match(rank: int, name: str, tile: int) -> Json:
@@ -235,7 +281,7 @@ def export(_id: int, args: Json) -> Json:
 
 
 OPERATIONS = {
-    f.__name__: f for f in (models, info, plan, index, search, describe, locate, thumbnails, export)
+    f.__name__: f for f in (models, install, info, plan, index, search, describe, locate, thumbnails, export)
 }
 
 

@@ -140,6 +140,13 @@ def test_search_writes_matches(indexed, tmp_path):
     assert notes.infos == [result["VERDICT"]]
 
 
+def test_search_reranks_when_asked_to(indexed, tmp_path):
+    out = str(tmp_path / "matches.gpkg")
+    run("search", {"RASTERS": [indexed], "TEXT": "tanks", "TOP": 70, "RERANK": True, "OUTPUT": out})
+    tiles = {feature["rank"]: feature["tile_id"] for feature in read(out).getFeatures()}
+    assert [tiles[rank] for rank in (1, 64, 65)] == [63, 0, 64]
+
+
 def test_search_takes_an_index_folder_as_well(indexed, tmp_path):
     out = str(tmp_path / "matches.gpkg")
     result = run("search", {"INDEX": indexed + ".rsidx", "TEXT": "tanks", "TOP": 5, "OUTPUT": out})
