@@ -1,56 +1,212 @@
 """Precision at 10 of what people type, over val pictures, by scene class.
 
-python tests/bench/words.py MODEL JSONL[:IMAGES]...    e.g. compact rsicd.jsonl ucm.jsonl
-A query counts as seen when each of its words occurs in a training caption of any of the sets given.
+    python -m tests.bench.words MODEL JSONL[:IMAGES]... [--list]    e.g. compact rsicd.jsonl ucm.jsonl
+
+Queries are embedded as a search does it. A query is `seen` when each of its words occurs in a training caption of any
+of the sets given, `taught` when the rest occur in models/phrases.toml, else `unseen`. Twins are the queries of one
+place. Slips are made by rule with a fixed seed, one a query in each of four ways.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import tomllib
 from rs_text_search_plugin.models import load
 from rs_text_search_plugin.models.datasets import Dataset, open_dataset
-from rs_text_search_plugin.models.evaluation import embed_images
+from rs_text_search_plugin.models.lexicon import taught_words
+from rs_text_search_plugin.models.phrases import phrases as model_phrases
 from rs_text_search_plugin.models.text import words
 
+from rs_text_search_plugin.engine.query import phrases
+from rs_text_search_plugin.engine.spelling import repaired
+from rs_text_search_plugin.engine.types import F32, Encoder
+from tests.bench.gallery import gallery
+
 DEPTH = 10
+SLIP_LETTERS = 4
+"""Letters a word must have to get a slip."""
+NEAR_KEYS = dict(zip("qwertyuiopasdfghjklzxcvbnm", "wertyuiopoasdfghjklkzxcvbn", strict=True))
 
 
-def main(model: str, *specs: str) -> None:
-    """Print each query's share of right pictures among the first ten, the worst first, then the means."""
-    encoder = load(model)
-    datasets = [open_dataset(spec) for spec in specs]
-    known = {word for data in datasets for word in _taught(data)}
-    places = tomllib.loads(Path(__file__).with_name("people_words.toml").read_text("utf-8"))["place"]
-    found: list[tuple[float, bool, str]] = []
+@dataclass(frozen=True)
+class Asked:
+    """One query on one gallery."""
+
+    query: str
+    place: int
+    data: str
+    origin: str
+    verbatim: bool
+    """Whether it stands word for word among the training phrases."""
+
+
+Hits = dict[Asked, float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("model")
+    parser.add_argument("data", nargs="+", metavar="JSONL[:IMAGES]")
+    parser.add_argument("--list", action="store_true", help="show every query, the worst first")
+    args = parser.parse_args()
+    encoder, datasets = load(args.model), [open_dataset(spec) for spec in args.data]
+    galleries = {data.name: Gallery(encoder, data) for data in datasets}
+    asked = list(queries(datasets))
+    hits = measured(asked, galleries, str)
+    if args.list:
+        for entry, hit in sorted(hits.items(), key=lambda item: item[1]):
+            print(f"{hit:.1f}  {entry.origin:7} {entry.query} ({entry.data})")
+    report(hits)
+    report_twins(hits)
+    report_forms(hits, galleries)
+
+
+class Gallery:
+    """Val pictures of one data set, and how they answer texts."""
+
+    def __init__(self, encoder: Encoder, data: Dataset) -> None:
+        rows, self.images = gallery(encoder, data)
+        self.encoder, self.labels = encoder, np.array([row.label for row in rows])
+
+    def precision(self, texts: Sequence[str], right: Sequence[Sequence[str]]) -> npt.NDArray[np.float64]:
+        """n texts and the labels that answer each -> (n,) share of such pictures among the first DEPTH."""
+        vectors: F32 = phrases(self.encoder, list(texts))
+        best = np.argsort(-(vectors @ self.images.T), axis=1, kind="stable")[:, :DEPTH]  # (n, DEPTH)
+        found = zip(best, right, strict=True)
+        return np.array([np.isin(self.labels[rows], labels).mean() for rows, labels in found])
+
+
+def places() -> list[dict]:
+    """people_words.toml."""
+    return tomllib.loads(Path(__file__).with_name("people_words.toml").read_text("utf-8"))["place"]
+
+
+def queries(datasets: Sequence[Dataset]) -> Iterator[Asked]:
+    """Every query on every gallery that can answer it."""
+    captions = {word for data in datasets for word in _captioned(data)}
+    names = {name.lower() for group in model_phrases().labels.values() for name in group}
     for data in datasets:
-        rows = data.split("val")
-        labels = np.array([row.label for row in rows])
-        images = embed_images(encoder, data, rows)
-        for place in places:
+        for number, place in enumerate(places()):
             for query in place["queries"] if data.name in place else ():
-                best = np.argsort(-(encoder.texts([query]) @ images.T)[0])[:DEPTH]
-                hit = float(np.isin(labels[best], place[data.name]).mean())
-                found.append((hit, known.issuperset(words(query)), f"{query} ({data.name})"))
-    report(sorted(found))
+                unknown = set(words(query)) - captions
+                origin = "seen" if not unknown else "taught" if unknown <= taught_words() else "unseen"
+                yield Asked(query, number, data.name, origin, query.lower() in names)
 
 
-def report(found: list[tuple[float, bool, str]]) -> None:
-    """(precision, seen, query) -> lines."""
-    for hit, seen, query in found:
-        print(f"{hit:.1f}  {'' if seen else 'unseen  '}{query}")
-    for name, chosen in (("all", (True, False)), ("seen", (True,)), ("unseen", (False,))):
-        hits = [hit for hit, seen, _ in found if seen in chosen]
-        print(f"{np.mean(hits):.3f}  {name}, {len(hits)} queries")
-
-
-def _taught(data: Dataset) -> set[str]:
+def _captioned(data: Dataset) -> set[str]:
     rows = [row for row in data.rows if row.split == "train"]
     return {word for row in rows for text in (*row.captions, *row.more_captions) for word in words(text)}
 
 
+def measured(asked: Sequence[Asked], galleries: dict[str, Gallery], change: Callable[[str], str]) -> Hits:
+    """Precision of every query after `change`."""
+    table, hits = places(), {}
+    for name, pictures in galleries.items():
+        mine = [entry for entry in asked if entry.data == name]
+        right = [table[entry.place][name] for entry in mine]
+        hits.update(
+            zip(mine, pictures.precision([change(entry.query) for entry in mine], right), strict=True)
+        )
+    return hits
+
+
+def report(hits: Hits) -> None:
+    """Means by what the model was taught."""
+    kinds: dict[str, Callable[[Asked], bool]] = {
+        "all": lambda _: True,
+        "all their words in training captions": lambda entry: entry.origin == "seen",
+        "some words only in phrases.toml": lambda entry: entry.origin == "taught",
+        "some words in neither": lambda entry: entry.origin == "unseen",
+        "some words not in captions (the two above)": lambda entry: entry.origin != "seen",
+        "not word for word in phrases.toml": lambda entry: not entry.verbatim,
+    }
+    print("| queries | precision at 10 | queries |\n|---|---|---|")
+    for name, wanted in kinds.items():
+        chosen = [hit for entry, hit in hits.items() if wanted(entry)]
+        print(f"| {name} | {np.mean(chosen):.3f} | {len(chosen)} |")
+
+
+def report_twins(hits: Hits) -> None:
+    """What queries with words from outside the captions lose against the seen ones of the same places."""
+    print("\n| unseen against seen twins | seen | unseen | loss | places |\n|---|---|---|---|---|")
+    for name, kinds in (("not in captions", ("taught", "unseen")), ("in neither", ("unseen",))):
+        sides: list[tuple[float, float]] = []
+        for key in dict.fromkeys((entry.data, entry.place) for entry in hits):
+            group = {entry: hit for entry, hit in hits.items() if (entry.data, entry.place) == key}
+            seen = [hit for entry, hit in group.items() if entry.origin == "seen"]
+            rest = [
+                hit
+                for entry, hit in group.items()
+                if entry.origin in kinds and entry.query == repaired(entry.query)
+            ]
+            if seen and rest:
+                sides.append((float(np.mean(seen)), float(np.mean(rest))))
+        old, new = np.mean(sides, axis=0)
+        print(
+            f"| {name}, slips left out | {old:.3f} | {new:.3f} | {100 * (1 - new / old):.1f} % | {len(sides)} |"
+        )
+
+
+def report_forms(hits: Hits, galleries: dict[str, Gallery]) -> None:
+    """Queries in capitals, in the other number, and with a slip, against themselves."""
+    asked = [entry for entry in hits if entry.query == repaired(entry.query)]
+    clean = np.mean([hits[entry] for entry in asked])
+    print(
+        f"\n| the same {len(asked)} queries | precision at 10 | loss |\n|---|---|---|\n| as they are | {clean:.3f} | |"
+    )
+    forms: dict[str, Callable[[str], str]] = {"in capitals": str.upper, "singular or plural": other_number}
+    for name, change in forms.items():
+        _form(name, measured(asked, galleries, change), clean)
+    for name in SLIPS:
+        _form(f"a letter {name}", measured(asked, galleries, lambda text, name=name: slip(text, name)), clean)
+        mended = measured(asked, galleries, lambda text, name=name: repaired(slip(text, name)))
+        _form(f"a letter {name}, repaired by the engine", mended, clean)
+
+
+def _form(name: str, hits: Hits, clean: float) -> None:
+    mean = np.mean(list(hits.values()))
+    print(f"| {name} | {mean:.3f} | {100 * (1 - mean / clean):.1f} % |")
+
+
+def other_number(text: str) -> str:
+    """The last word in the plural when it is in the singular, and the reverse; by the regular rules."""
+    if text.endswith(("ss", "us")) or not text.endswith("s"):
+        if text.endswith("y") and text[-2] not in "aeiou":
+            return text[:-1] + "ies"
+        return text + ("es" if text.endswith(("ch", "sh", "x", "s")) else "s")
+    if text.endswith("ies"):
+        return text[:-3] + "y"
+    return text[:-2] if text.endswith(("ches", "shes", "xes", "sses")) else text[:-1]
+
+
+SLIPS: dict[str, Callable[[str, int], str]] = {
+    "dropped": lambda word, at: word[:at] + word[at + 1 :],
+    "doubled": lambda word, at: word[: at + 1] + word[at:],
+    "swapped with the next": lambda word, at: word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+    "replaced by a near key": lambda word, at: word[:at] + NEAR_KEYS.get(word[at], "e") + word[at + 1 :],
+}
+
+
+def slip(text: str, kind: str) -> str:
+    """The text with one slip inside one of its longer words, always the same one; as it is without such a word."""
+    draw = random.Random(f"{text}|{kind}")
+    parts = text.split(" ")
+    long = [number for number, word in enumerate(parts) if len(word) >= SLIP_LETTERS and word.isalpha()]
+    if not long:
+        return text
+    chosen = draw.choice(long)
+    word = parts[chosen].lower()
+    at = draw.randrange(1, len(word) - 1)  # the first letter is seldom mistyped
+    parts[chosen] = SLIPS[kind](word, at)
+    return " ".join(parts)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
