@@ -166,6 +166,11 @@ def _add_train(commands: Any) -> None:
     _add_device(add)
     add("--seed", type=int, default=0, metavar="N")
     add("--resume", action="store_true", help="go on where an earlier run in DIR ended")
+    add("--variant", default="", metavar="NAME", help="an ablation or alternative of recipes.toml")
+    add("--set", nargs="+", type=setting, default=[], metavar="NAME=VALUE", help="settings of the network")
+    add("--recipe", nargs="+", type=setting, default=[], metavar="NAME=VALUE", help="parts of the recipe")
+    add("--base", default="compact", metavar="MODEL", help="the trained compact the others begin with")
+    add("--maps", metavar="DIR", help="stored maps that several runs share (default: OUT/maps)")
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -179,7 +184,13 @@ def _add_evaluate(commands: Any) -> None:
     )
     add("--split", default="test")
     add("--task", choices=("retrieval", "zeroshot"), default="retrieval")
-    add("--rerank", action="store_true", help="let the model's reranker order the best")
+    add(
+        "--rerank",
+        metavar="HOW",
+        help="`multivariate`, or a model with a fusion encoder that orders the --candidates best",
+    )
+    add("--candidates", type=at_least(1, int), default=32, metavar="K", help="of each query (default: 32)")
+    add("--mix", type=float, metavar="W", help="weight of the first stage beside the fusion encoder")
     add("--save-embeddings", metavar="FILE.npz")
     _add_device(add)
 
@@ -243,6 +254,17 @@ def marks(text: str) -> list[tuple[int, int]]:
     """`17,2:40` -> [(1, 17), (2, 40)]: number of the index on the command line, and tile id."""
     pairs = [part.rpartition(":") for part in text.split(",") if part]
     return [(int(number or 1), int(tile)) for number, _, tile in pairs]
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """`NAME=VALUE` -> name and value; the value is JSON where it can be (1, 0.5, true), else text."""
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def point(text: str) -> tuple[float, float]:

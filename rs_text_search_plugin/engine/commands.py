@@ -135,7 +135,13 @@ def train(session: Session, args: Namespace, watch: Watch) -> Json:
 
     return plain(
         training.train(
-            args.model, args.data, args.out, device=args.device, seed=args.seed, resume=args.resume
+            args.model,
+            args.data,
+            args.out,
+            device=args.device,
+            seed=args.seed,
+            resume=args.resume,
+            options=training.Options(args.variant, dict(args.set), dict(args.recipe), args.base, args.maps),
         )
     )
 
@@ -150,7 +156,7 @@ def evaluate(session: Session, args: Namespace, watch: Watch) -> Json:
             args.data,
             split=args.split,
             task=args.task,
-            rerank=args.rerank,
+            rerank=evaluation.Rerank(args.rerank, args.candidates, args.mix) if args.rerank else None,
             save_embeddings=args.save_embeddings,
             device=args.device,
         )
