@@ -26,6 +26,7 @@ from rs_text_search_plugin.engine.indexing import IndexOptions, index
 from rs_text_search_plugin.engine.search import search
 from rs_text_search_plugin.engine.store import Index, open_index
 from rs_text_search_plugin.engine.types import Encoder, Query
+from tests.bench.gallery import FOLDER
 
 SIDE = 224
 """Side of a picture in the mosaic, px."""
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("data", metavar="JSONL:IMAGES")
     parser.add_argument("--split", default="val")
     parser.add_argument("--captions", type=int, default=1000, help="how many to search for, drawn at random")
-    parser.add_argument("--out", type=Path, default=Path("build/bench"))
+    parser.add_argument("--out", type=Path, default=FOLDER)
     args = parser.parse_args()
     dataset = open_dataset(args.data)
     rows = dataset.split(args.split)
@@ -62,6 +63,16 @@ def write_mosaic(path: Path, dataset: Dataset, rows: Sequence[Row]) -> Path:
             y, x = divmod(number, COLUMNS)
             raster.write(picture.transpose(2, 0, 1), window=Window(SIDE * x, SIDE * y, SIDE, SIDE))
     return path
+
+
+def indexed(encoder: Encoder, dataset: Dataset) -> Index:
+    """The index of all val pictures as one raster; ids are row numbers. Kept under build/bench and used again."""
+    raster = FOLDER / f"{dataset.name}-val.tif"
+    if not raster.is_file():
+        write_mosaic(raster, dataset, dataset.split("val"))
+    folder = FOLDER / f"{dataset.name}-val-{encoder.fingerprint[:16]}.rsidx"
+    report = index(str(raster), encoder, IndexOptions(tile_px=SIDE, out=folder))
+    return open_index(Path(report.index))
 
 
 def measure(mosaic: Index, encoder: Encoder, rows: Sequence[Row], captions: int) -> None:

@@ -2,9 +2,9 @@
 
     python -m tests.bench.words MODEL JSONL[:IMAGES]... [--list]    e.g. compact rsicd.jsonl ucm.jsonl
 
-Queries are embedded as a search does it. A query is `seen` when each of its words occurs in a training caption of any
-of the sets given, `taught` when the rest occur in models/phrases.toml, else `unseen`. Twins are the queries of one
-place. Slips are made by rule with a fixed seed, one a query in each of four ways.
+Queries are repaired and embedded as a search does it. A query is `seen` when each of its words occurs in a training
+caption of any of the sets given, `taught` when the rest occur in models/phrases.toml, else `unseen`. Twins are the
+queries of one place. Slips are made by rule with a fixed seed, one a query in each of four ways.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ import argparse
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
-import tomllib
 from rs_text_search_plugin.models import load
 from rs_text_search_plugin.models.datasets import Dataset, open_dataset
 from rs_text_search_plugin.models.lexicon import taught_words
@@ -28,6 +26,7 @@ from rs_text_search_plugin.engine.query import phrases
 from rs_text_search_plugin.engine.spelling import repaired
 from rs_text_search_plugin.engine.types import F32, Encoder
 from tests.bench.gallery import gallery
+from tests.bench.people import places
 
 DEPTH = 10
 SLIP_LETTERS = 4
@@ -57,15 +56,14 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="show every query, the worst first")
     args = parser.parse_args()
     encoder, datasets = load(args.model), [open_dataset(spec) for spec in args.data]
-    galleries = {data.name: Gallery(encoder, data) for data in datasets}
-    asked = list(queries(datasets))
-    hits = measured(asked, galleries, str)
+    bench = Bench(encoder, {data.name: Gallery(encoder, data) for data in datasets})
+    hits = bench.measured(list(queries(datasets)), repaired)
     if args.list:
         for entry, hit in sorted(hits.items(), key=lambda item: item[1]):
             print(f"{hit:.1f}  {entry.origin:7} {entry.query} ({entry.data})")
     report(hits)
     report_twins(hits)
-    report_forms(hits, galleries)
+    report_forms(hits, bench)
 
 
 class Gallery:
@@ -73,19 +71,30 @@ class Gallery:
 
     def __init__(self, encoder: Encoder, data: Dataset) -> None:
         rows, self.images = gallery(encoder, data)
-        self.encoder, self.labels = encoder, np.array([row.label for row in rows])
+        self.labels = np.array([row.label for row in rows])
 
-    def precision(self, texts: Sequence[str], right: Sequence[Sequence[str]]) -> npt.NDArray[np.float64]:
-        """n texts and the labels that answer each -> (n,) share of such pictures among the first DEPTH."""
-        vectors: F32 = phrases(self.encoder, list(texts))
-        best = np.argsort(-(vectors @ self.images.T), axis=1, kind="stable")[:, :DEPTH]  # (n, DEPTH)
-        found = zip(best, right, strict=True)
-        return np.array([np.isin(self.labels[rows], labels).mean() for rows, labels in found])
+    def precision(self, vector: F32, right: Sequence[str]) -> float:
+        """A text (dim,) and the labels that answer it -> share of such pictures among the first DEPTH."""
+        best = np.argsort(-(self.images @ vector), kind="stable")[:DEPTH]
+        return float(np.isin(self.labels[best], right).mean())
 
 
-def places() -> list[dict]:
-    """people_words.toml."""
-    return tomllib.loads(Path(__file__).with_name("people_words.toml").read_text("utf-8"))["place"]
+@dataclass(frozen=True)
+class Bench:
+    """An encoder and its galleries, by name."""
+
+    encoder: Encoder
+    galleries: dict[str, Gallery]
+
+    def measured(self, asked: Sequence[Asked], change: Callable[[str], str]) -> Hits:
+        """Precision of every query after `change`."""
+        table, texts = places(), sorted({change(entry.query) for entry in asked})
+        vectors = dict(zip(texts, phrases(self.encoder, texts), strict=True))
+        hits = {}
+        for entry in asked:
+            right = table[entry.place].labels[entry.data]
+            hits[entry] = self.galleries[entry.data].precision(vectors[change(entry.query)], right)
+        return hits
 
 
 def queries(datasets: Sequence[Dataset]) -> Iterator[Asked]:
@@ -94,7 +103,7 @@ def queries(datasets: Sequence[Dataset]) -> Iterator[Asked]:
     names = {name.lower() for group in model_phrases().labels.values() for name in group}
     for data in datasets:
         for number, place in enumerate(places()):
-            for query in place["queries"] if data.name in place else ():
+            for query in place.queries if data.name in place.labels else ():
                 unknown = set(words(query)) - captions
                 origin = "seen" if not unknown else "taught" if unknown <= taught_words() else "unseen"
                 yield Asked(query, number, data.name, origin, query.lower() in names)
@@ -103,18 +112,6 @@ def queries(datasets: Sequence[Dataset]) -> Iterator[Asked]:
 def _captioned(data: Dataset) -> set[str]:
     rows = [row for row in data.rows if row.split == "train"]
     return {word for row in rows for text in (*row.captions, *row.more_captions) for word in words(text)}
-
-
-def measured(asked: Sequence[Asked], galleries: dict[str, Gallery], change: Callable[[str], str]) -> Hits:
-    """Precision of every query after `change`."""
-    table, hits = places(), {}
-    for name, pictures in galleries.items():
-        mine = [entry for entry in asked if entry.data == name]
-        right = [table[entry.place][name] for entry in mine]
-        hits.update(
-            zip(mine, pictures.precision([change(entry.query) for entry in mine], right), strict=True)
-        )
-    return hits
 
 
 def report(hits: Hits) -> None:
@@ -136,43 +133,43 @@ def report(hits: Hits) -> None:
 def report_twins(hits: Hits) -> None:
     """What queries with words from outside the captions lose against the seen ones of the same places."""
     print("\n| unseen against seen twins | seen | unseen | loss | places |\n|---|---|---|---|---|")
+    spelt = {entry: hit for entry, hit in hits.items() if is_spelt(entry.query)}
     for name, kinds in (("not in captions", ("taught", "unseen")), ("in neither", ("unseen",))):
         sides: list[tuple[float, float]] = []
-        for key in dict.fromkeys((entry.data, entry.place) for entry in hits):
-            group = {entry: hit for entry, hit in hits.items() if (entry.data, entry.place) == key}
-            seen = [hit for entry, hit in group.items() if entry.origin == "seen"]
-            rest = [
-                hit
-                for entry, hit in group.items()
-                if entry.origin in kinds and entry.query == repaired(entry.query)
-            ]
+        for key in dict.fromkeys((entry.data, entry.place) for entry in spelt):
+            group = [(entry.origin, hit) for entry, hit in spelt.items() if (entry.data, entry.place) == key]
+            seen = [hit for origin, hit in group if origin == "seen"]
+            rest = [hit for origin, hit in group if origin in kinds]
             if seen and rest:
                 sides.append((float(np.mean(seen)), float(np.mean(rest))))
         old, new = np.mean(sides, axis=0)
-        print(
-            f"| {name}, slips left out | {old:.3f} | {new:.3f} | {100 * (1 - new / old):.1f} % | {len(sides)} |"
-        )
+        loss = f"{100 * (1 - new / old):.1f} %"
+        print(f"| {name}, slips left out | {old:.3f} | {new:.3f} | {loss} | {len(sides)} |")
 
 
-def report_forms(hits: Hits, galleries: dict[str, Gallery]) -> None:
+def report_forms(hits: Hits, bench: Bench) -> None:
     """Queries in capitals, in the other number, and with a slip, against themselves."""
-    asked = [entry for entry in hits if entry.query == repaired(entry.query)]
-    clean = np.mean([hits[entry] for entry in asked])
-    print(
-        f"\n| the same {len(asked)} queries | precision at 10 | loss |\n|---|---|---|\n| as they are | {clean:.3f} | |"
-    )
-    forms: dict[str, Callable[[str], str]] = {"in capitals": str.upper, "singular or plural": other_number}
-    for name, change in forms.items():
-        _form(name, measured(asked, galleries, change), clean)
+    asked = [entry for entry in hits if is_spelt(entry.query)]
+    clean = float(np.mean([hits[entry] for entry in asked]))
+    print(f"\n| the same {len(asked)} queries | precision at 10 | loss |\n|---|---|---|")
+    forms: dict[str, Callable[[str], str]] = {
+        "as they are": str,
+        "in capitals": str.upper,
+        "singular or plural": other_number,
+    }
     for name in SLIPS:
-        _form(f"a letter {name}", measured(asked, galleries, lambda text, name=name: slip(text, name)), clean)
-        mended = measured(asked, galleries, lambda text, name=name: repaired(slip(text, name)))
-        _form(f"a letter {name}, repaired by the engine", mended, clean)
+        forms[f"a letter {name}"] = partial(slip, kind=name)
+        forms[f"a letter {name}, as the engine understands it"] = lambda text, kind=name: repaired(
+            slip(text, kind)
+        )
+    for name, change in forms.items():
+        mean = float(np.mean(list(bench.measured(asked, change).values())))
+        print(f"| {name} | {mean:.3f} | {100 * (1 - mean / clean):.1f} % |")
 
 
-def _form(name: str, hits: Hits, clean: float) -> None:
-    mean = np.mean(list(hits.values()))
-    print(f"| {name} | {mean:.3f} | {100 * (1 - mean / clean):.1f} % |")
+def is_spelt(query: str) -> bool:
+    """Whether the engine finds no slip in it."""
+    return repaired(query) == query
 
 
 def other_number(text: str) -> str:
