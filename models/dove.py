@@ -9,20 +9,18 @@ from the code of their sibling work SWAN (ICMR 2023):
 - ROAM: intra-modal attention (IFA) joins both to V_MR, inter-modal attention (IGA) lets regions guide the
   words to T_RG;
 - DTGA: gated self-attention over each direction of a Bi-GRU, T_f * Prob(H_b) + T_b * Prob(H_f), an MLP -> F_G
-  with its mean T_G;
-- the loss L_rank(V_MR, T_RG) + lambda_g L_rank(V_M, T_G), margin 0.2, every negative counted;
-- the gates of the attention: sigmoid(W(W_q q * W_k k)) scale query and key.
+  with its mean T_G. The gates sigmoid(W(W_q q * W_k k)) scale query and key;
+- the loss L_rank(V_MR, T_RG) + lambda_g L_rank(V_M, T_G), margin 0.2, every negative counted.
 
 Our inference:
 - how IFA and IGA attend is unpublished. Here both are one thing: places or words ask, regions answer, and what
   they heard is added to their mean;
-- Prob is a sigmoid for each feature. A softmax over 384 features would leave each word with next to nothing;
+- Prob is a sigmoid for each feature: a softmax over 384 features would leave each word with next to nothing;
 - whether regions guide words pair by pair is unpublished. docs/decisions/0007 says why the default does not.
 
 Where we deviate, and why:
-- there is no detector of regions, so that theirs (probably rotated boxes of a detector trained on DOTA) become
-  a table of learned kinds of region. Each kind gathers its places of `Maps.last` by attention; without a picture
-  the table itself are the prototypes that guide the words;
+- there is no detector: instead of its boxes, learned kinds of region each gather their places of `Maps.last` by
+  attention. Without a picture the kinds themselves are the prototypes that guide the words;
 - two scales on 5 x 5 places instead of three on 16 x 16: the maps that all systems here share;
 - width 384 instead of 512, to keep the weights small;
 - layer norms where SWAN has batch norms, which would let padding into the statistics."""
@@ -38,13 +36,14 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from .losses import info_nce, triplet
-from .system import Batch, Maps, System
+from .system import Batch, Facts, Maps, System
 from .words import WORD_DIM, BiGru, Words, mean_over
 
 MIDDLE, LAST = 512, 1024
 GUIDANCE = ("prototypes", "pair", "none")
 DTGA = ("both", "forward", "backward", "off")
 LOSSES = ("triplet", "info_nce")
+GATED_HEADS = 2
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,6 @@ class DoveSettings:
     width: int = 384
     heads: int = 6
     """Of IFA and IGA."""
-    gates: int = 2
-    """Heads of the gated attention."""
     regions: int = 36
     dropout: float = 0.1
 
@@ -76,22 +73,11 @@ class DoveSettings:
                 raise ValueError(f"{name} is one of {allowed}, not {getattr(self, name)!r}")
 
 
-class Seen(NamedTuple):
-    """What the towers know of B pictures before they are compared."""
+class Offer(NamedTuple):
+    """What B pictures bring to every pair: V_MR (B, W), keys and values of their regions, each (B, H, R, D)."""
 
-    multi: Tensor
-    """(B, PLACES, W), both scales at each place."""
-    regions: Tensor
-    """(B, R, W)."""
-
-
-class Read(NamedTuple):
-    """What the towers know of n texts before they are guided."""
-
-    words: Tensor
-    """(n, T, W), F_G."""
-    mask: Tensor
-    """(n, T), true where there is a word."""
+    images: Tensor
+    regions: tuple[Tensor, Tensor]
 
 
 class Regions(nn.Module):
@@ -106,8 +92,7 @@ class Regions(nn.Module):
     def forward(self, places: Tensor) -> Tensor:
         keys = self.key(places).transpose(1, 2)  # (B, W, P)
         shares = (self.kinds @ keys / keys.shape[1] ** 0.5).float().softmax(-1)  # (B, R, P)
-        found = shares.to(keys.dtype) @ self.value(places)  # (B, R, W)
-        return self.norm(self.kinds + found)  # type: ignore[no-any-return]
+        return self.norm(self.kinds + shares.to(keys.dtype) @ self.value(places))  # type: ignore[no-any-return]
 
     def prototypes(self) -> Tensor:
         """(1, R, W), the regions of no picture."""
@@ -115,31 +100,34 @@ class Regions(nn.Module):
 
 
 class Guide(nn.Module):
-    """Places or words (n, T, W) ask, regions (n, R, W) answer -> (n, W), the mean over what each one heard."""
+    """Places or words (n, T, W) ask, regions answer -> (n, W), the mean over what each one heard."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.ask, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
 
-    def forward(self, states: Tensor, mask: Tensor, regions: Tensor) -> Tensor:
-        """Each row is answered by its own regions, or all by the same when `regions` is (1, R, W)."""
-        asked, keys, values = self._split(states, regions)  # (n, H, T | R, D)
-        scores = asked @ keys.transpose(2, 3)  # (n, H, T, R)
+    def offer(self, regions: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, R, W) -> keys and values, each (B, H, R, D)."""
+        return _heads(self.key(regions), self.heads), _heads(self.value(regions), self.heads)
+
+    def forward(self, states: Tensor, mask: Tensor, offer: tuple[Tensor, Tensor]) -> Tensor:
+        """Each row is answered by its own regions, or all by the same when B is 1."""
+        keys, values = offer
+        scores = self._asked(states) @ keys.transpose(2, 3)  # (n, H, T, R)
         shares = _attention(scores, mask[:, None], values.dtype)  # (n, H, R)
         return (shares[:, :, None] @ values).flatten(1)  # (n, H, 1, D) -> (n, W)
 
-    def pairs(self, states: Tensor, mask: Tensor, regions: Tensor) -> Tensor:
-        """Every row of states (n, T, W) is answered by every picture's regions (B, R, W) -> (B, n, W)."""
-        asked, keys, values = self._split(states, regions)  # (n, H, T, D), (B, H, R, D) twice
-        scores = torch.einsum("nhtd,bhrd->bnhtr", asked, keys)  # (B, n, H, T, R)
+    def pairs(self, states: Tensor, mask: Tensor, offer: tuple[Tensor, Tensor]) -> Tensor:
+        """Every row of states is answered by the regions of every picture -> (B, n, W)."""
+        keys, values = offer
+        scores = torch.einsum("nhtd,bhrd->bnhtr", self._asked(states), keys)
         shares = _attention(scores, mask[None, :, None], values.dtype)  # (B, n, H, R)
         return torch.einsum("bnhr,bhrd->bnhd", shares, values).flatten(2)  # (B, n, W)
 
-    def _split(self, states: Tensor, regions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        asked = self.ask(states) * (states.shape[-1] // self.heads) ** -0.5
-        asked, keys, values = (_heads(x, self.heads) for x in (asked, self.key(regions), self.value(regions)))
-        return asked, keys, values
+    def _asked(self, states: Tensor) -> Tensor:
+        scale = (states.shape[-1] // self.heads) ** -0.5
+        return _heads(self.ask(states) * scale, self.heads)  # (n, H, T, D)
 
 
 def _attention(scores: Tensor, mask: Tensor, kind: torch.dtype) -> Tensor:
@@ -156,9 +144,9 @@ def _heads(x: Tensor, heads: int) -> Tensor:
 class Gated(nn.Module):
     """Self-attention over the words (n, T, W) whose queries and keys open gates for each other."""
 
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.heads, part = heads, width // heads
+        part = width // GATED_HEADS
         self.ask, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
         self.of_ask, self.of_key = nn.Linear(part, part), nn.Linear(part, part)
         self.gate = nn.Linear(part, 2 * part)
@@ -167,7 +155,7 @@ class Gated(nn.Module):
 
     def forward(self, words: Tensor, mask: Tensor) -> Tensor:
         # (n, T, W) -> (n, H, T, D) and back
-        q, k, v = (_heads(layer(words), self.heads) for layer in (self.ask, self.key, self.value))
+        q, k, v = (_heads(layer(words), GATED_HEADS) for layer in (self.ask, self.key, self.value))
         for_q, for_k = self.gate(self.of_ask(q) * self.of_key(k)).sigmoid().chunk(2, -1)  # (n, H, T, D)
         found = fn.scaled_dot_product_attention(q * for_q, k * for_k, v, attn_mask=mask[:, None, None])
         return words + self.drop(self.norm(found.transpose(1, 2).flatten(2)))  # type: ignore[no-any-return]
@@ -176,16 +164,18 @@ class Gated(nn.Module):
 class Dtga(nn.Module):
     """Forward and backward states (n, T, W) -> F_G (n, T, W): each direction, attended, weighs the other."""
 
-    def __init__(self, width: int, gates: int, dropout: float) -> None:
+    def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
-        self.forwards, self.backwards = Gated(width, gates, dropout), Gated(width, gates, dropout)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width)
-        )
+        self.forwards, self.backwards = Gated(width, dropout), Gated(width, dropout)
+        self.mlp = _mlp(width, dropout)
 
     def forward(self, ahead: Tensor, back: Tensor, mask: Tensor) -> Tensor:
         crossed = self.forwards(ahead, mask) * back.sigmoid() + self.backwards(back, mask) * ahead.sigmoid()
         return self.mlp(crossed)  # type: ignore[no-any-return]
+
+
+def _mlp(width: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width))
 
 
 class Head(nn.Module):
@@ -194,9 +184,7 @@ class Head(nn.Module):
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width)
-        )
+        self.mlp = _mlp(width, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.norm(x)
@@ -217,74 +205,90 @@ class Dove(System):
         self.picture = Head(width, chosen.dropout)
         self.words = Words(self.tokenizer, chosen.text, chosen.dropout)
         self.gru = BiGru(WORD_DIM, width)
-        self.dtga = None if chosen.dtga == "off" else Dtga(width, chosen.gates, chosen.dropout)
+        self.dtga = None if chosen.dtga == "off" else Dtga(width, chosen.dropout)
         self.iga = None if chosen.guidance == "none" else Guide(width, chosen.heads)
         self.sentence = Head(width, chosen.dropout)
-        self.whole = nn.Linear(width, width) if chosen.global_weight else None
         self.sharpness = nn.Parameter(torch.tensor(3.0)) if chosen.loss == "info_nce" else None
         self.drop = nn.Dropout(chosen.dropout)
         self.lesson = nn.ModuleDict()
 
+    def prepare(self, facts: Facts) -> None:
+        """What turns V_M into the common space; only the global constraint looks at it."""
+        if self.chosen.global_weight:
+            self.lesson["whole"] = nn.Linear(self.dim, self.dim)
+
     def embed_images(self, maps: Maps) -> Tensor:
         """V_MR, (B, dim) unit vectors."""
-        return self._picture(self.look(maps))
+        return self._picture(*self.look(maps))
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """T_RG under the prototypes, (n, dim) unit vectors."""
-        return self._sentence(self.read(texts))
+        return self._sentence(*self.read(texts))
 
     def pair_likeness(self, maps: Maps, texts: Sequence[str]) -> Tensor:
         """Cosine of each picture with each text that this very picture guides, (B, n). Takes memory for
         B * n * heads * words * regions numbers. Raises ValueError when nothing guides."""
-        seen = self.look(maps)
-        return self._pairs(seen, self._picture(seen), self.read(texts))
+        return self.likeness(self.offer(maps), *self.read(texts))
+
+    def offer(self, maps: Maps) -> Offer:
+        """The pictures' half of `pair_likeness`. Raises ValueError when nothing guides."""
+        multi, regions = self.look(maps)
+        return Offer(self._picture(multi, regions), self._guide().offer(regions))
+
+    def likeness(self, offer: Offer, words: Tensor, mask: Tensor) -> Tensor:
+        """The rest of `pair_likeness`: B pictures and n texts as `read` gives them -> (B, n)."""
+        heard = self._guide().pairs(words, mask, offer.regions)  # (B, n, W)
+        guided = _unit(self.sentence(mean_over(words, mask) + heard))
+        return (guided * offer.images[:, None]).sum(-1)  # (B, n)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        seen, read = self.look(batch.maps), self.read(batch.texts)
-        images, texts = self._picture(seen), self._sentence(read)
-        found = {"rank": self._rank(images, texts, batch.unclear)}
+        multi, regions = self.look(batch.maps)
+        words, mask = self.read(batch.texts)
+        images = self._picture(multi, regions)
+        found = {"rank": self._rank(images, self._sentence(words, mask), batch.unclear)}
         if self.chosen.guidance == "pair":
-            likeness = self._pairs(seen, images, read)  # (B, B), which as vectors over the texts is itself
+            # (B, B), which as vectors over the texts is itself
+            likeness = self.likeness(Offer(images, self._guide().offer(regions)), words, mask)
             found["pair"] = self._rank(likeness, torch.eye(len(images), device=images.device), batch.unclear)
-        if self.whole is not None:
-            seen_whole = _unit(self.whole(seen.multi.mean(1)))  # V_M (B, W)
-            read_whole = _unit(mean_over(read.words, read.mask))  # T_G (B, W)
-            found["global"] = self.chosen.global_weight * self._rank(seen_whole, read_whole, batch.unclear)
+        if self.chosen.global_weight:
+            whole = _unit(self.lesson["whole"](multi.mean(1)))  # V_M (B, W)
+            constraint = self._rank(whole, _unit(mean_over(words, mask)), batch.unclear)
+            found["global"] = self.chosen.global_weight * constraint
         return found
 
-    def look(self, maps: Maps) -> Seen:
-        """Multi-scale places and regions of B pictures."""
+    def look(self, maps: Maps) -> tuple[Tensor, Tensor]:
+        """Both scales at each place of B pictures, (B, PLACES, W), and their regions, (B, R, W)."""
         kind = self.norm_last.weight.dtype
         middle, last = self.norm_middle(maps.middle.to(kind)), self.norm_last(maps.last.to(kind))
-        both = self.drop(torch.cat([middle, last], -1))  # (B, P, 1536)
-        return Seen(fn.gelu(self.multi(both)), self.regions(both[..., MIDDLE:]))
+        both = self.drop(torch.cat([middle, last], -1))  # (B, PLACES, 1536)
+        return fn.gelu(self.multi(both)), self.regions(both[..., MIDDLE:])
 
-    def read(self, texts: Sequence[str]) -> Read:
-        """F_G of n texts."""
+    def read(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """F_G of n texts, (n, T, W), and where there are words, (n, T)."""
         states, mask = self.words(texts)
         ahead, back = self.gru(states, mask)  # (n, T, W) each
         if self.dtga is None:
-            return Read((ahead + back) / 2, mask)
+            return (ahead + back) / 2, mask
         one = {"forward": (ahead, ahead), "backward": (back, back), "both": (ahead, back)}[self.chosen.dtga]
-        return Read(self.dtga(*one, mask), mask)
+        return self.dtga(*one, mask), mask
 
-    def _picture(self, seen: Seen) -> Tensor:
-        everywhere = torch.ones(seen.multi.shape[:2], dtype=torch.bool, device=seen.multi.device)
-        heard = seen.regions.mean(1) if self.ifa is None else self.ifa(seen.multi, everywhere, seen.regions)
-        return _unit(self.picture(seen.multi.mean(1) + heard))
+    def _picture(self, multi: Tensor, regions: Tensor) -> Tensor:
+        heard = regions.mean(1)  # (B, W)
+        if self.ifa is not None:
+            everywhere = torch.ones(multi.shape[:2], dtype=torch.bool, device=multi.device)
+            heard = self.ifa(multi, everywhere, self.ifa.offer(regions))
+        return _unit(self.picture(multi.mean(1) + heard))
 
-    def _sentence(self, read: Read) -> Tensor:
-        meant = mean_over(read.words, read.mask)  # T_G (n, W)
+    def _sentence(self, words: Tensor, mask: Tensor) -> Tensor:
+        meant = mean_over(words, mask)  # T_G (n, W)
         if self.iga is not None:
-            meant = meant + self.iga(read.words, read.mask, self.regions.prototypes())
+            meant = meant + self.iga(words, mask, self.iga.offer(self.regions.prototypes()))
         return _unit(self.sentence(meant))
 
-    def _pairs(self, seen: Seen, images: Tensor, read: Read) -> Tensor:
+    def _guide(self) -> Guide:
         if self.iga is None:
             raise ValueError('regions do not guide words with guidance "none"')
-        heard = self.iga.pairs(read.words, read.mask, seen.regions)  # (B, n, W)
-        guided = _unit(self.sentence(mean_over(read.words, read.mask) + heard))
-        return (guided * images[:, None]).sum(-1)  # (B, n)
+        return self.iga
 
     def _rank(self, images: Tensor, texts: Tensor, unclear: Tensor) -> Tensor:
         if self.sharpness is None:

@@ -4,8 +4,8 @@ import math
 import pytest
 import torch
 from rs_text_search_plugin.models import system
-from rs_text_search_plugin.models.dove import Dove, Dtga, Gated, Guide, Seen
-from rs_text_search_plugin.models.system import PLACES, Batch, Maps
+from rs_text_search_plugin.models.dove import Dove, Dtga, Gated, Guide, Offer
+from rs_text_search_plugin.models.system import PLACES, Batch, Facts, Maps
 from rs_text_search_plugin.models.text import SPECIAL
 from torch import nn
 from torch.nn import functional as fn
@@ -23,7 +23,9 @@ def without_backbone(monkeypatch):
 
 def made(seed=0, **settings):
     torch.manual_seed(seed)
-    return Dove([*SPECIAL, *WORDS], {**SMALL, **settings}).eval()
+    model = Dove([*SPECIAL, *WORDS], {**SMALL, **settings})
+    model.prepare(Facts(3, TEXTS, ["port"]))
+    return model.eval()
 
 
 def maps(n=3, seed=0):
@@ -63,7 +65,7 @@ def test_the_region_that_is_asked_for_answers():
     with torch.no_grad():
         guide.value.weight.copy_(torch.tensor([[0.0, 3.0], [5.0, 0.0]]))
         guide.value.bias.zero_()
-    regions = torch.eye(2)[None]  # values (0, 5) and (3, 0)
+    regions = guide.offer(torch.eye(2)[None])  # values (0, 5) and (3, 0)
     seen = torch.ones(1, 1, dtype=torch.bool)
     first, second = (guide(60 * torch.eye(2)[k].view(1, 1, 2), seen, regions) for k in (0, 1))
     torch.testing.assert_close(first, torch.tensor([[0.0, 5.0]]))
@@ -73,13 +75,13 @@ def test_the_region_that_is_asked_for_answers():
 
 
 def test_places_choose_among_regions_and_without_ifa_each_region_counts_alike():
-    seen = made().look(maps())
+    multi, regions = made().look(maps())
     shift = torch.randn(1, 1, SMALL["width"])
-    moved = seen.regions + torch.cat([shift, -shift, torch.zeros(1, SMALL["regions"] - 2, shift.shape[2])], 1)
+    moved = regions + torch.cat([shift, -shift, torch.zeros(1, SMALL["regions"] - 2, shift.shape[2])], 1)
     with torch.inference_mode():
         for ifa in (True, False):
             model = made(ifa=ifa)
-            before, after = model._picture(seen), model._picture(Seen(seen.multi, moved))
+            before, after = model._picture(multi, regions), model._picture(multi, moved)
             assert torch.allclose(before, after, atol=1e-5) is not ifa  # their mean is what it was
 
 
@@ -112,12 +114,13 @@ def test_padding_has_no_influence(text, dtga):
 
 
 def test_masked_words_are_neither_attended_nor_counted():
-    gated = Gated(8, 2, 0.0)
+    gated = Gated(8, 0.0)
     words, mask = torch.randn(1, 4, 8), torch.tensor([[True, True, True, False]])
     spoiled = words.clone()
     spoiled[0, 3] = 1e3
     torch.testing.assert_close(gated(words, mask)[:, :3], gated(spoiled, mask)[:, :3])
-    guide, regions = Guide(8, 2), torch.randn(1, 3, 8)
+    guide = Guide(8, 2)
+    regions = guide.offer(torch.randn(1, 3, 8))
     torch.testing.assert_close(guide(words, mask, regions), guide(spoiled, mask, regions))
     torch.testing.assert_close(guide.pairs(words, mask, regions), guide.pairs(spoiled, mask, regions))
 
@@ -125,7 +128,7 @@ def test_masked_words_are_neither_attended_nor_counted():
 def gated_by_hand(gated, words):
     """SWAN's gated attention for one text (T, W), word by word and head by head."""
     t, w = words.shape
-    d = w // gated.heads
+    d = w // 2
     q, k, v = gated.ask(words), gated.key(words), gated.value(words)
     found = torch.zeros(t, w)
     for start in range(0, w, d):
@@ -144,7 +147,7 @@ def gated_by_hand(gated, words):
 
 def test_dtga_gates_each_direction_and_lets_it_weigh_the_other():
     torch.manual_seed(0)
-    dtga = Dtga(6, 2, 0.0)
+    dtga = Dtga(6, 0.0)
     ahead, back = torch.randn(2, 1, 3, 6)
     with torch.inference_mode():
         attended = gated_by_hand(dtga.forwards, ahead[0]), gated_by_hand(dtga.backwards, back[0])
@@ -155,7 +158,7 @@ def test_dtga_gates_each_direction_and_lets_it_weigh_the_other():
 
 
 def test_a_closed_gate_makes_all_words_count_alike():
-    gated = Gated(4, 1, 0.0)
+    gated = Gated(4, 0.0)
     with torch.no_grad():
         gated.gate.weight.zero_()
         gated.gate.bias.fill_(-100)
@@ -171,24 +174,23 @@ def test_pairs_are_what_each_picture_says_to_each_text():
     words, regions = torch.randn(3, 4, 8), torch.randn(2, 5, 8)
     mask = torch.tensor([[True] * 4, [True, True, False, False], [True, False, False, False]])
     with torch.inference_mode():
-        found = guide.pairs(words, mask, regions)
+        found = guide.pairs(words, mask, guide.offer(regions))
         assert found.shape == (2, 3, 8)
         for b in range(2):
-            torch.testing.assert_close(found[b], guide(words, mask, regions[b : b + 1]))
+            torch.testing.assert_close(found[b], guide(words, mask, guide.offer(regions[b : b + 1])))
 
 
 def test_guidance_by_a_picture_depends_on_it_and_guidance_by_prototypes_on_none():
     model = made(guidance="pair")
     with torch.inference_mode():
-        seen, read = model.look(maps()), model.read(TEXTS)
-        images, other = model._picture(seen), model.look(maps(seed=1))
-        mine, others = (model._pairs(some, images, read) for some in (seen, other))
-        assert (mine - others).abs().max() > 1e-3
-        torch.testing.assert_close(model.pair_likeness(maps(), TEXTS), mine)
+        mine, other, read = model.offer(maps()), model.offer(maps(seed=1)), model.read(TEXTS)
+        before = model.likeness(mine, *read)
+        assert (before - model.likeness(Offer(mine.images, other.regions), *read)).abs().max() > 1e-3
+        torch.testing.assert_close(model.pair_likeness(maps(), TEXTS), before)
         # a picture in which no kind finds anything guides as the prototypes do, and these know no picture
-        empty = Seen(seen.multi, model.regions.prototypes().expand(3, -1, -1))
-        wanted = images @ model.embed_texts(TEXTS).T
-        torch.testing.assert_close(model._pairs(empty, images, read), wanted)
+        empty = model.iga.offer(model.regions.prototypes().expand(3, -1, -1))
+        wanted = mine.images @ model.embed_texts(TEXTS).T
+        torch.testing.assert_close(model.likeness(Offer(mine.images, empty), *read), wanted)
 
 
 def test_prototypes_guide_unless_nothing_does():
@@ -218,7 +220,7 @@ def test_without_dtga_the_directions_are_averaged():
     model = made(dtga="off")
     with torch.inference_mode():
         ahead, back = model.gru(*model.words(TEXTS))
-        torch.testing.assert_close(model.read(TEXTS).words, (ahead + back) / 2)
+        torch.testing.assert_close(model.read(TEXTS)[0], (ahead + back) / 2)
     assert not any("dtga" in name for name in model.state_dict())
 
 
@@ -238,9 +240,8 @@ def test_the_loss_is_ranking_and_global_constraint():
     unclear[0, 2] = True
     with torch.inference_mode():
         found = model.losses(batch(pictures, TEXTS, unclear))
-        whole = fn.normalize(model.whole(model.look(pictures).multi.mean(1)), dim=1)
-        read = model.read(TEXTS)
-        kept = [words[mask].mean(0) for words, mask in zip(read.words, read.mask, strict=True)]
+        whole = fn.normalize(model.lesson["whole"](model.look(pictures)[0].mean(1)), dim=1)
+        kept = [words[mask].mean(0) for words, mask in zip(*model.read(TEXTS), strict=True)]
         sentences = fn.normalize(torch.stack(kept), dim=1)
         rank = hinges_by_hand(model.embed_images(pictures), model.embed_texts(TEXTS), unclear)
         constraint = hinges_by_hand(whole, sentences, unclear)
@@ -251,15 +252,19 @@ def test_the_loss_is_ranking_and_global_constraint():
 
 def test_without_weight_there_is_no_global_constraint():
     with torch.inference_mode():
-        assert set(made(global_weight=0.0).losses(batch(maps(), TEXTS))) == {"rank"}
+        model = made(global_weight=0.0)
+        assert set(model.losses(batch(maps(), TEXTS))) == {"rank"}
+    assert not list(model.lesson.parameters())
 
 
 def test_pairs_are_trained_by_their_own_likeness():
     model = made(guidance="pair", global_weight=0.0)
+    unclear = torch.zeros(3, 3, dtype=torch.bool)
+    unclear[0, 2] = True
     with torch.inference_mode():
-        found = model.losses(batch(maps(), TEXTS))
+        found = model.losses(batch(maps(), TEXTS, unclear))
         likeness = model.pair_likeness(maps(), TEXTS)
-    wanted = hinges_by_hand(likeness, torch.eye(3), torch.zeros(3, 3))
+    wanted = hinges_by_hand(likeness, torch.eye(3), unclear)
     assert float(found["pair"]) == pytest.approx(wanted, rel=1e-4)
     assert set(found) == {"rank", "pair"}
 
