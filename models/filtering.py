@@ -1,0 +1,141 @@
+"""Retrieval filtering: what is cheap proposes, the fusion encoder decides.
+
+A first stage (any matrix of similarities) names the k best candidates of every query; only those pairs go
+through the fusion encoder; the rest keep their order behind them. n queries over m candidates cost n * k passes
+instead of n * m. The idea is MTGFE's (Zhang X. et al., Remote Sensing 2023, 15(18), 4637); how it is done is
+ours.
+
+`Scores` is the fusion encoder for pairs by number, as a measurement wants it; `FusionReranker` is the engine's
+second look at the tiles of one search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rs_text_search_plugin.engine.errors import ModelError
+from rs_text_search_plugin.engine.types import F32, I64, U8
+
+from . import checkpoint
+from .encoder import BATCH, has_bf16, squares
+from .system import INPUT_PX, FusionSystem
+
+PAIRS = 512
+"""Pairs scored at once: bounds the memory."""
+
+PairScores = Callable[[I64, I64], F32]
+"""Numbers of queries (p,) and of candidates (p,) -> the score (p,) of each pair."""
+
+
+def filtered(first: F32, score_pairs: PairScores, k: int, mix: float = 0.0) -> F32:
+    """Similarities of n queries to m candidates (n, m) -> scores (n, m) whose order is the new ranking.
+
+    Each query's k best candidates have `score_pairs` + mix * first; the others are below them, in their old
+    order. With k = m or more that is the fusion encoder's score of every pair. The other direction is
+    `filtered(first.T, ...)` with a function that takes its arguments the other way round."""
+    proposed = np.argsort(-first, axis=1, kind="stable")[:, :k]  # (n, K)
+    queries = np.repeat(np.arange(len(first)), proposed.shape[1])  # (n K,)
+    fused = score_pairs(queries, proposed.ravel()).reshape(proposed.shape)  # (n, K)
+    fused = fused + mix * np.take_along_axis(first, proposed, 1)
+    found = first - first.max(1, keepdims=True) + fused.min(1, keepdims=True) - 1
+    np.put_along_axis(found, proposed, fused, 1)
+    return found.astype(np.float32)  # type: ignore[no-any-return]
+
+
+class Scores:
+    """The fusion encoder over pairs of known pictures and texts, each given by its number."""
+
+    def __init__(self, system: FusionSystem, keys: Tensor, texts: Sequence[str]) -> None:
+        """`keys` (n, tokens, width) of n pictures, as the system made them."""
+        self.system, self.keys, self.texts = system, keys, texts
+
+    @torch.inference_mode()
+    def __call__(self, pictures: I64, texts: I64) -> F32:
+        """Numbers of pictures (p,) and of texts (p,) -> logits (p,)."""
+        found = np.empty(len(pictures), np.float32)
+        order = np.argsort(texts, kind="stable")  # pairs with the same text go together: it is read once
+        with precision(self.keys.device):
+            for start in range(0, len(order), PAIRS):
+                part = order[start : start + PAIRS]
+                keys = self.keys[torch.from_numpy(pictures[part]).to(self.keys.device)]
+                logits = self.system.match(keys, [self.texts[number] for number in texts[part]])
+                found[part] = logits.float().cpu().numpy()
+        return found
+
+    def by_text(self, texts: I64, pictures: I64) -> F32:
+        """The same for queries that are texts."""
+        return self(pictures, texts)
+
+
+@torch.inference_mode()
+def open_scores(path: Path, tiles: Iterable[U8], texts: Sequence[str]) -> Scores:
+    """The fusion encoder in a file over pictures (h, w, 3) of any size and texts. Raises ModelError."""
+    system = open_fusion(path)
+    keys = []
+    with precision(torch.device("cpu")):
+        for tile in tiles:
+            x = squares(torch.from_numpy(np.require(tile[None], requirements="W")), INPUT_PX)
+            keys.append(system.keys(system.see(x)).to(torch.bfloat16))
+    return Scores(system, torch.cat(keys), texts)
+
+
+def open_fusion(path: Path) -> FusionSystem:
+    """The fusion system in a file, in the precision this processor is fast in. Raises ModelError."""
+    system = checkpoint.load(path)
+    if not isinstance(system, FusionSystem):
+        raise ModelError(f"{path.name} cannot rerank.", "Choose a model with a fusion encoder.")
+    if has_bf16(torch.device("cpu")):
+        system.backbone.to(torch.bfloat16)
+    system.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return system
+
+
+class FusionReranker:
+    """A Reranker (see engine/types.py) over a fusion system that already is on `device`.
+
+    The probability is sigmoid(slope * (logit + mix * similarity) + offset), the similarity being that of the
+    system's own towers; the three constants are fitted on held-out pairs and stand in the registry."""
+
+    def __init__(
+        self, name: str, system: FusionSystem, device: torch.device, constants: Mapping[str, float]
+    ) -> None:
+        self.name, self.system, self.device = name, system, device
+        self.mix = constants.get("mix", 0.0)
+        self.slope, self.offset = constants.get("slope", 1.0), constants.get("offset", 0.0)
+
+    def pairs(self, text: str, tiles: U8) -> F32:
+        """(n, h, w, 3) RGB uint8 -> (n,) probability that the text fits, 0-1."""
+        found = np.empty(len(tiles), np.float32)
+        step = BATCH[self.device.type]
+        with torch.inference_mode(), precision(self.device):
+            for start in range(0, len(tiles), step):
+                part = np.require(tiles[start : start + step], requirements="W")  # or torch warns
+                x = squares(torch.from_numpy(part).to(self.device), INPUT_PX)
+                found[start : start + step] = self._probabilities(text, x).cpu().numpy()
+        return found
+
+    def _probabilities(self, text: str, x: Tensor) -> Tensor:
+        maps = self.system.see(x)
+        score = self.system.match(self.system.keys(maps), [text] * len(x)).float()  # (n,)
+        if self.mix:
+            score = score + self.mix * (self.system.embed_images(maps) @ self.system.embed_texts([text])[0])
+        return (self.slope * score + self.offset).sigmoid()
+
+
+def load(entry: Mapping[str, Any], path: Path, device: str) -> FusionReranker:
+    """A registry entry (with its `name`, and perhaps constants under `rerank`) and its weights -> a reranker
+    on `device`. Raises ModelError."""
+    place = torch.device(device)
+    system = open_fusion(path).to(place)
+    return FusionReranker(entry["name"], system, place, entry.get("rerank", {}))
+
+
+def precision(device: torch.device) -> torch.autocast:
+    """Half precision where the device has it: fp16 on CUDA, bf16 on a CPU that multiplies it."""
+    kind = torch.float16 if device.type == "cuda" else torch.bfloat16
+    return torch.autocast(device.type, kind, enabled=device.type == "cuda" or has_bf16(device))

@@ -1,0 +1,254 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from rs_text_search_plugin.models import mtgfe
+from rs_text_search_plugin.models.backbones import CHANNELS
+from rs_text_search_plugin.models.mtgfe import Mtgfe, drawn, hide, strangers
+from rs_text_search_plugin.models.system import PLACES, Batch, Facts, Maps
+from rs_text_search_plugin.models.text import SPECIAL
+from torch.nn import functional as fn
+
+WORDS = ["red", "green", "blue", "white", "roof", "of", "a", "house", "by", "the", "river"]
+VOCABULARY = [*SPECIAL, *WORDS]
+SMALL = {
+    "text": "vectors",
+    "width": 32,
+    "heads": 4,
+    "dim": 16,
+    "image_layers": 1,
+    "fusion_layers": 2,
+    "dropout": 0.0,
+}
+COLOURS = WORDS[:4]
+
+
+@pytest.fixture
+def build(monkeypatch):
+    """A small system with some tasks on; without a backbone, which no loss looks at."""
+    monkeypatch.setattr("rs_text_search_plugin.models.system.ResNet50V2", torch.nn.Identity)
+
+    def made(**settings):
+        torch.manual_seed(0)
+        system = Mtgfe(VOCABULARY, {**SMALL, **settings})
+        system.words.drop.p = 0.0
+        system.prepare(Facts(4, [], []))
+        return system
+
+    return made
+
+
+def pictures(count, seed=0):
+    draw = torch.Generator().manual_seed(seed)
+    middle, last = (torch.randn(count, PLACES, CHANNELS[stage], generator=draw) for stage in (1, 2))
+    return Maps(middle, last)
+
+
+def batch_of(texts, second=None):
+    count = len(texts)
+    sentences = torch.tensor([texts.index(text) for text in texts])
+    unclear = (sentences[:, None] == sentences).fill_diagonal_(False)
+    numbers = torch.arange(count)
+    return Batch(pictures(count), second, list(texts), numbers, sentences, torch.zeros(count).long(), unclear)
+
+
+def colours():
+    return batch_of([f"a {colour} roof" for colour in COLOURS], second=pictures(4, seed=1))
+
+
+def learn(system, batch, steps, rate=3e-3):
+    optimiser = torch.optim.Adam(system.parameters(), rate)
+    for _ in range(steps):
+        optimiser.zero_grad()
+        sum(system.losses(batch).values()).backward()
+        optimiser.step()
+
+
+def test_padding_has_no_influence(build):
+    system = build().eval()
+    maps, texts = pictures(2), ["a red roof", "a white house by the river of the red house"]
+    with torch.inference_mode():
+        keys = system.keys(maps)
+        ids, mask = system.tokenizer.batch(texts)
+        disturbed = ids.where(mask, torch.tensor(VOCABULARY.index("blue")))
+        assert not torch.equal(ids, disturbed)
+        fused = [system._fuse(keys, system._encode(*system.words.embed(i, mask))) for i in (ids, disturbed)]
+        torch.testing.assert_close(fused[0][mask], fused[1][mask])
+        together, alone = system.embed_texts(texts)[0], system.embed_texts(texts[:1])[0]
+        torch.testing.assert_close(together, alone)
+
+
+def test_a_pair_is_judged_the_same_in_any_company(build, monkeypatch):
+    monkeypatch.setattr(mtgfe, "PAIRS", 3)
+    system = build().eval()
+    texts = ["a red roof", "the river", "a white house by the river", "the river", "a"]
+    with torch.inference_mode():
+        keys = system.keys(pictures(5))
+        alone = torch.cat([system.match(keys[i : i + 1], [text]) for i, text in enumerate(texts)])
+        torch.testing.assert_close(system.match(keys, texts), alone)
+        torch.testing.assert_close(
+            system.match(keys[:1].expand(5, -1, -1), texts)[[0, 3]],
+            torch.cat([system.match(keys[:1], [texts[i]]) for i in (0, 3)]),
+        )
+        assert len(set(alone.tolist())) == 5
+
+
+def test_the_picture_decides_what_a_pair_is_worth(build):
+    system = build().eval()
+    with torch.inference_mode():
+        keys = system.keys(pictures(2))
+        one, two = system.match(keys, ["a red roof"] * 2)
+    assert abs(one - two) > 1e-4
+
+
+def test_no_negative_shares_its_text_or_picture():
+    texts = torch.tensor([0, 0, 1, 1, 2, 3])
+    images = torch.tensor([0, 1, 2, 3, 3, 4])
+    batch = replace(batch_of(["a"] * 6), images=images, sentences=texts, unclear=torch.zeros(6, 6).bool())
+    batch.unclear[5, 0] = True
+    allowed = strangers(batch)
+    likeness = 5.0 * torch.eye(6) + 3.0 * (texts[:, None] == texts) + 3.0 * (images[:, None] == images)
+    seen = set()
+    for _ in range(200):
+        rows, columns = drawn(likeness, allowed)
+        assert rows.tolist() == list(range(6))
+        assert (texts[rows] != texts[columns]).all()
+        assert (images[rows] != images[columns]).all()
+        seen |= set(zip(rows.tolist(), columns.tolist(), strict=True))
+    assert (5, 0) not in seen
+    assert {(0, 2), (0, 5), (5, 1)} <= seen
+
+
+def test_harder_negatives_are_drawn_more_often():
+    likeness = torch.tensor([[9.0, 2.0, 0.0]]).expand(2000, 3)
+    allowed = torch.tensor([[False, True, True]]).expand(2000, 3)
+    rows, columns = drawn(likeness, allowed)
+    assert len(rows) == 2000
+    assert float((columns == 1).float().mean()) == pytest.approx(0.881, abs=0.04)
+
+
+def test_a_batch_of_one_text_teaches_only_right_pairs(build):
+    system = build(itc=0, mlm=0, mvjrc=0)
+    loss = system.losses(batch_of(["a red roof"] * 4))["itm"]
+    with torch.no_grad():
+        logits = system.match(system.keys(pictures(4)), ["a red roof"] * 4)
+    torch.testing.assert_close(loss.detach(), fn.softplus(-logits).mean())
+
+
+def test_hidden_words_are_asked_for_as_bert_does():
+    torch.manual_seed(0)
+    mark, pad = len(SPECIAL) - 1, 0
+    ids = torch.randint(len(SPECIAL), 100, (4000, 20))
+    ids[:, 0], ids[:, -3:] = mark, pad
+    asked, shown = hide(ids, 0.15, 100)
+    assert not asked[:, 0].any()
+    assert not asked[:, -3:].any()
+    assert asked.any(1).all()
+    assert torch.equal(shown[~asked], ids[~asked])
+    share = asked[:, 1:-3].float().mean()
+    assert 0.15 < share < 0.17
+    kinds = torch.stack([shown[asked] == SPECIAL.index("[UNK]"), shown[asked] == ids[asked]]).float().mean(1)
+    torch.testing.assert_close(kinds, torch.tensor([0.8, 0.1]), atol=0.02, rtol=0)
+
+
+def test_mlm_learns_a_word_that_only_the_picture_tells(build, monkeypatch):
+    def hide_the_colour(ids, _share, _vocabulary):
+        asked = torch.zeros_like(ids, dtype=torch.bool)
+        asked[:, 2] = True
+        return asked, ids.masked_fill(asked, SPECIAL.index("[UNK]"))
+
+    monkeypatch.setattr(mtgfe, "hide", hide_the_colour)
+    system = build(itc=0, itm=0, mvjrc=0, mlm=1, share=1)
+    learn(system, colours(), 40)
+    with torch.no_grad():
+        right = system.losses(colours())["mlm"]
+        turned = replace(colours(), maps=Maps(*(part.roll(1, 0) for part in colours().maps)))
+        wrong = system.losses(turned)["mlm"]
+    assert right < 0.1
+    assert wrong > 2
+
+
+def test_mvjrc_pulls_two_views_together(build):
+    system = build(itc=0, itm=0, mlm=0, mvjrc=1, share=1)
+    batch = replace(colours(), texts=["a roof"] * 4)  # the pictures alone tell the pairs apart
+
+    def apart():
+        read, head = system.read(batch.texts), system.lesson["mvjrc"]
+        views = [system._join(system.keys(maps), read) for maps in (batch.maps, batch.second)]
+        one, two = (fn.normalize(head(view), dim=1) for view in views)
+        likeness = one @ two.T
+        return float(likeness.diagonal().mean() - likeness[~torch.eye(4).bool()].mean())
+
+    with torch.no_grad():
+        before = apart()
+    learn(system, batch, 30)
+    with torch.no_grad():
+        assert apart() > before + 0.5
+
+
+def test_mvjrc_leaves_out_what_may_be_the_same(build):
+    system = build(itc=0, itm=0, mlm=0, mvjrc=1, share=1)
+    alike = replace(batch_of(["a roof"] * 3), second=pictures(3, seed=1))
+    assert float(system.losses(alike)["mvjrc"].detach()) == 0.0
+
+
+def test_itc_and_itm_learn_which_pairs_belong_together(build):
+    system = build(mlm=0, mvjrc=0)
+    batch = colours()
+    learn(system, batch, 80, rate=2e-3)
+    system.eval()
+    with torch.inference_mode():
+        likeness = system.embed_images(batch.maps) @ system.embed_texts(batch.texts).T
+        keys = system.keys(batch.maps)
+        logits = torch.stack([system.match(keys, [text] * 4) for text in batch.texts], 1)
+    assert (likeness.argmax(1) == torch.arange(4)).all()
+    assert torch.equal(logits > 0, torch.eye(4).bool())
+
+
+@pytest.mark.parametrize(
+    ("task", "own"),
+    [
+        ("itc", ["scale", "image_out", "text_out"]),
+        ("itm", ["belongs"]),
+        ("mlm", ["lesson.mlm"]),
+        ("mvjrc", ["lesson.mvjrc"]),
+    ],
+)
+def test_a_task_that_is_off_is_not_computed(build, task, own):
+    def touched(system):
+        losses = system.losses(colours())
+        sum(losses.values()).backward()
+        learning = {name for name, p in system.named_parameters() if p.grad is not None}
+        return set(losses), {part for part in own if any(name.startswith(part) for name in learning)}
+
+    tasks = {"itc", "itm", "mlm", "mvjrc"}
+    assert touched(build()) == (tasks, set(own))
+    assert touched(build(**{task: 0})) == (tasks - {task}, set())
+
+
+def test_without_pair_tasks_nothing_is_fused(build, monkeypatch):
+    monkeypatch.setattr(Mtgfe, "_fuse", None)
+    monkeypatch.setattr(Mtgfe, "_join", None)
+    assert set(build(itm=0, mlm=0, mvjrc=0).losses(colours())) == {"itc"}
+
+
+def test_mvjrc_without_a_second_view_is_refused(build):
+    with pytest.raises(ValueError, match="second view"):
+        build().losses(replace(colours(), second=None))
+
+
+@pytest.mark.parametrize("kind", ["vectors", "sentence"])
+def test_maps_in_half_precision_are_taken_under_autocast(build, kind):
+    system = build(text=kind)
+    batch = colours()
+    batch = replace(batch, maps=Maps(*(part.bfloat16() for part in batch.maps)), second=batch.maps)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = system.losses(batch)
+    assert all(loss.dtype == torch.float32 and loss.isfinite() for loss in losses.values())
+
+
+def test_it_stays_within_its_size(monkeypatch):
+    monkeypatch.setattr("rs_text_search_plugin.models.system.ResNet50V2", torch.nn.Identity)
+    system = Mtgfe(VOCABULARY, {})
+    words = sum(p.numel() for p in system.words.parameters())
+    assert sum(p.numel() for p in system.parameters()) - words < 7e6
