@@ -190,6 +190,11 @@ def test_without_drea_no_rows_are_merged():
     assert counts == {True: [1] * 4, False: [SMALL["objects"]] * 4}
 
 
+def test_without_drea_all_objects_are_equal_neighbours():
+    unmerged = built(same=1.1).embed_images(maps())  # no cosine is above 1: only the adjacency differs
+    assert not torch.allclose(unmerged, built(drea=False).embed_images(maps()), atol=1e-5)
+
+
 def test_the_triplet_loss_is_its_formula_and_trains_everything_but_the_scene_head():
     galr, given = built(), batch()
     found = galr.losses(given)
