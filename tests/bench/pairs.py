@@ -2,8 +2,9 @@
 
     python -m tests.bench.pairs MODEL JSONL[:IMAGES]... [--list]    e.g. compact rsicd.jsonl ucm.jsonl
 
-tests/bench/pairs.toml holds the pairs and says how pictures are chosen. A pair counts the share of right answers on
-either side and takes the mean, so that a text which always scores higher gains nothing: chance is 50 %.
+tests/bench/pairs.toml holds the pairs and says how pictures are chosen. `prefers`: the picture's own text scores higher
+than the other; `ranks`: the text scores its own pictures higher than the other's (area under the curve), as a search
+for it would. Both are means of the two sides, so that a text which always scores higher gains nothing: chance is 50 %.
 """
 
 from __future__ import annotations
@@ -50,20 +51,36 @@ def _pair(raw: dict, rows: Sequence[Row], words: dict[str, str]) -> Pair:
         pattern = re.sub(r"<(\w+)>", lambda found: words[found[1]], raw[key])
         return any(re.search(pattern, caption.lower()) for caption in rows[number].captions)
 
+    if "scene" in raw:
+        names = {Path(row.image).stem: number for number, row in enumerate(rows)}
+        eyed = (
+            tuple(names[f"{raw['scene']}_{number}"] for number in raw[side]) for side in ("a_are", "b_are")
+        )
+        return Pair(raw["kind"], raw["a"], raw["b"], *eyed)
     labels = raw.get("label")
     usable = [n for n, row in enumerate(rows) if not labels or row.label in labels]
-    usable = [n for n in usable if "where" not in raw or told(n, "where")]
     says_a = {n for n in usable if told(n, "a_if")}
     says_b = {n for n in usable if told(n, "b_if")} if "b_if" in raw else set(usable) - says_a
     sides = tuple(sorted(says_a - says_b)), tuple(sorted(says_b - says_a))
     return Pair(raw["kind"], raw["a"], raw["b"], *sides)
 
 
-def right(encoder: Encoder, images: F32, pair: Pair) -> float:
-    """Share of pictures that their text fits better, the mean of both sides; images (n, dim)."""
-    texts = phrases(encoder, [pair.a, pair.b])
-    lead = images @ (texts[0] - texts[1])
-    return float(np.mean([(lead[list(pair.shows_a)] > 0).mean(), (lead[list(pair.shows_b)] < 0).mean()]))
+@dataclass(frozen=True)
+class Answer:
+    """Shares of right answers to a pair, 0-1."""
+
+    pair: Pair
+    prefers: float
+    ranks: float
+
+
+def answer(encoder: Encoder, images: F32, pair: Pair) -> Answer:
+    """images (n, dim) of the gallery that the pair's rows are of."""
+    scores = images @ phrases(encoder, [pair.a, pair.b]).T  # (n, 2)
+    a, b = scores[list(pair.shows_a)], scores[list(pair.shows_b)]
+    prefers = np.mean([(a[:, 0] > a[:, 1]).mean(), (b[:, 1] > b[:, 0]).mean()])
+    ranks = np.mean([(a[:, None, 0] > b[None, :, 0]).mean(), (b[:, None, 1] > a[None, :, 1]).mean()])
+    return Answer(pair, float(prefers), float(ranks))
 
 
 def main() -> None:
@@ -73,27 +90,31 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="show every pair, the worst first")
     args = parser.parse_args()
     encoder = load(args.model)
-    found: list[tuple[float, Pair]] = []
+    found: list[Answer] = []
     for spec in args.data:
         dataset = open_dataset(spec)
         rows, images = gallery(encoder, dataset)
-        found += [(right(encoder, images, pair), pair) for pair in pairs(dataset.name, rows)]
+        found += [answer(encoder, images, pair) for pair in pairs(dataset.name, rows)]
     if args.list:
-        for share, pair in sorted(found, key=lambda item: item[0]):
-            sides = f"{len(pair.shows_a)} and {len(pair.shows_b)} pictures"
-            print(f"{100 * share:4.0f} %  {pair.kind:9} {pair.a} / {pair.b}, {sides}")
+        for item in sorted(found, key=lambda item: item.prefers + item.ranks):
+            sides = f"{len(item.pair.shows_a)} and {len(item.pair.shows_b)} pictures"
+            shares = f"{100 * item.prefers:4.0f} {100 * item.ranks:4.0f} %"
+            print(f"{shares}  {item.pair.kind:9} {item.pair.a} / {item.pair.b}, {sides}")
     report(found)
 
 
-def report(found: Sequence[tuple[float, Pair]]) -> None:
-    """(share right, pair) -> one line a kind, then all; in brackets the standard error over pairs."""
-    print("| kind | right | pairs | pictures |\n|---|---|---|---|")
-    for kind in (*dict.fromkeys(pair.kind for _, pair in found), "all"):
-        chosen = [(share, pair) for share, pair in found if kind in (pair.kind, "all")]
-        shares = np.array([share for share, _ in chosen])
-        pictures = sum(len(pair.shows_a) + len(pair.shows_b) for _, pair in chosen)
-        error = shares.std() / len(shares) ** 0.5
-        print(f"| {kind} | {100 * shares.mean():.1f} % (± {100 * error:.1f}) | {len(shares)} | {pictures} |")
+def report(found: Sequence[Answer]) -> None:
+    """One line a kind, then all; after ± the standard error over pairs."""
+    print("| kind | prefers | ranks | pairs | pictures |\n|---|---|---|---|---|")
+    for kind in (*dict.fromkeys(item.pair.kind for item in found), "all"):
+        chosen = [item for item in found if kind in (item.pair.kind, "all")]
+        pictures = sum(len(item.pair.shows_a) + len(item.pair.shows_b) for item in chosen)
+        shares = [_share([item.prefers for item in chosen]), _share([item.ranks for item in chosen])]
+        print(f"| {kind} | {shares[0]} | {shares[1]} | {len(chosen)} | {pictures} |")
+
+
+def _share(values: Sequence[float]) -> str:
+    return f"{100 * np.mean(values):.1f} % ± {100 * np.std(values) / len(values) ** 0.5:.1f}"
 
 
 if __name__ == "__main__":

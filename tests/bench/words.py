@@ -31,7 +31,7 @@ from tests.bench.people import places
 DEPTH = 10
 SLIP_LETTERS = 4
 """Letters a word must have to get a slip."""
-NEAR_KEYS = dict(zip("qwertyuiopasdfghjklzxcvbnm", "wertyuiopoasdfghjklkzxcvbn", strict=True))
+NEAR_KEYS = dict(zip("qwertyuiopasdfghjklzxcvbnm", "wertyuioposdfghjklkxcvbnmn", strict=True))
 
 
 @dataclass(frozen=True)
