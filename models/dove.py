@@ -126,8 +126,7 @@ class Guide(nn.Module):
         return torch.einsum("bnhr,bhrd->bnhd", shares, values).flatten(2)  # (B, n, W)
 
     def _asked(self, states: Tensor) -> Tensor:
-        scale = (states.shape[-1] // self.heads) ** -0.5
-        return _heads(self.ask(states) * scale, self.heads)  # (n, H, T, D)
+        return _heads(self.ask(states) * (states.shape[-1] // self.heads) ** -0.5, self.heads)  # (n, H, T, D)
 
 
 def _attention(scores: Tensor, mask: Tensor, kind: torch.dtype) -> Tensor:
@@ -223,7 +222,7 @@ class Dove(System):
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """T_RG under the prototypes, (n, dim) unit vectors."""
-        return self._sentence(*self.read(texts))
+        return self.guided(*self.read(texts))
 
     def pair_likeness(self, maps: Maps, texts: Sequence[str]) -> Tensor:
         """Cosine of each picture with each text that this very picture guides, (B, n). Takes memory for
@@ -238,14 +237,21 @@ class Dove(System):
     def likeness(self, offer: Offer, words: Tensor, mask: Tensor) -> Tensor:
         """The rest of `pair_likeness`: B pictures and n texts as `read` gives them -> (B, n)."""
         heard = self._guide().pairs(words, mask, offer.regions)  # (B, n, W)
-        guided = _unit(self.sentence(mean_over(words, mask) + heard))
-        return (guided * offer.images[:, None]).sum(-1)  # (B, n)
+        texts = _unit(self.sentence(mean_over(words, mask) + heard))
+        return (texts * offer.images[:, None]).sum(-1)  # (B, n)
+
+    def guided(self, words: Tensor, mask: Tensor) -> Tensor:
+        """T_RG under the prototypes of n texts as `read` gives them, (n, W)."""
+        meant = mean_over(words, mask)  # T_G (n, W)
+        if self.iga is not None:
+            meant = meant + self.iga(words, mask, self.iga.offer(self.regions.prototypes()))
+        return _unit(self.sentence(meant))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         multi, regions = self.look(batch.maps)
         words, mask = self.read(batch.texts)
         images = self._picture(multi, regions)
-        found = {"rank": self._rank(images, self._sentence(words, mask), batch.unclear)}
+        found = {"rank": self._rank(images, self.guided(words, mask), batch.unclear)}
         if self.chosen.guidance == "pair":
             # (B, B), which as vectors over the texts is itself
             likeness = self.likeness(Offer(images, self._guide().offer(regions)), words, mask)
@@ -278,12 +284,6 @@ class Dove(System):
             everywhere = torch.ones(multi.shape[:2], dtype=torch.bool, device=multi.device)
             heard = self.ifa(multi, everywhere, self.ifa.offer(regions))
         return _unit(self.picture(multi.mean(1) + heard))
-
-    def _sentence(self, words: Tensor, mask: Tensor) -> Tensor:
-        meant = mean_over(words, mask)  # T_G (n, W)
-        if self.iga is not None:
-            meant = meant + self.iga(words, mask, self.iga.offer(self.regions.prototypes()))
-        return _unit(self.sentence(meant))
 
     def _guide(self) -> Guide:
         if self.iga is None:
