@@ -16,7 +16,6 @@ from qgis.PyQt.QtWidgets import (
     QMessageBox,
     QProgressBar,
     QPushButton,
-    QSplitter,
     QTextBrowser,
     QTreeWidget,
     QTreeWidgetItem,
@@ -28,7 +27,8 @@ from .engine_client import EngineClient, EngineError, Json
 from .wording import size
 
 COLUMNS = ("Model", "Weights", "On disk", "Tiles/s", "Licence")
-SIDE = (720, 560)  # px
+ROWS_MAX = 8
+SIDE = (720, 600)  # px
 
 
 class ModelsDialog(QDialog):
@@ -130,6 +130,8 @@ class ModelsDialog(QDialog):
         self.list.clear()
         self.list.addTopLevelItems([self._item(model) for model in models])
         self.list.blockSignals(False)
+        rows = min(len(models), ROWS_MAX) * self.list.sizeHintForRow(0)
+        self.list.setFixedHeight(self.list.header().sizeHint().height() + rows + 2 * self.list.frameWidth())
         self._choose(name)
 
     def _choose(self, name: str) -> None:
@@ -176,12 +178,9 @@ class ModelsDialog(QDialog):
         self.card.setOpenExternalLinks(True)
         self.card.setAccessibleName("Card of the model")
         self.card.setToolTip("Data, licences, figures and limits of the model")
-        halves = QSplitter(Qt.Orientation.Vertical, self)
-        halves.addWidget(self.list)
-        halves.addWidget(self.card)
-        halves.setSizes([SIDE[1] // 4, SIDE[1] * 3 // 4])
         column = QVBoxLayout(self)
-        column.addWidget(halves, 1)
+        column.addWidget(self.list)
+        column.addWidget(self.card, 1)
         column.addLayout(self._build_weights())
         self.list.currentItemChanged.connect(lambda *_: self._show_model())
 
@@ -216,14 +215,14 @@ class ModelsDialog(QDialog):
 
 
 def weights_words(model: Json) -> str:
-    """Where the weights of a model are, or how to get them."""
-    kind = "Orders the best matches of any model" if model["reranker"] else "Indexes and searches"
-    kind += ", and indexes and searches too. " if model["reranker"] and model["dim"] else ". "
+    """What a model is for, and where its weights are or how to get them."""
     if model["installed"]:
-        return f"{kind}Its weights are on this computer."
-    if model["url"]:
-        return f"{kind}Its weights ({size(model['bytes'])}) do not come with the plugin: fetch them, or pick the file."
-    return (
-        f"{kind}Its weights do not come with the plugin and have no public address yet: pick {model['file']}, which "
-        "lies in models/weights of the project's repository. The file is checked and copied."
-    )
+        where = "Its weights are on this computer."
+    elif model["url"]:
+        where = "Its weights do not come with the plugin: fetch them, or pick the file."
+    else:
+        where = (
+            f"Its weights do not come with the plugin and have no public address yet: pick {model['file']}, which "
+            "lies in models/weights of the project's repository. The file is checked and copied."
+        )
+    return f"{model['summary']} {where}"
