@@ -16,7 +16,9 @@ Ours, and why:
 - what may belong together, or is of one picture or one sentence, is never a negative: RSICD's pictures share
   captions, and ITM would be taught what is wrong;
 - a hidden word becomes [UNK], as the vocabulary has no other mark; every text hides at least one;
-- MLM and MVJRC see a random `share` of a batch, which makes them half as dear;
+- MLM and MVJRC see a random `share` of a batch, to be less dear;
+- MVJRC also tells a text with its picture from the same text with a wrong one, else the text alone would do;
+- what a word finds in the picture is multiplied by what it asked (`gated`), for matching is a product;
 - all keys and values of the cross-attention depend on the picture alone and are computed once (`keys`)."""
 
 from __future__ import annotations
@@ -30,13 +32,13 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from .backbones import CHANNELS
-from .losses import NEVER, info_nce
+from .losses import info_nce
+from .pretext import drawn, hide, strangers
 from .system import PLACES, Batch, Facts, FusionSystem, Maps
-from .text import SPECIAL, UNKNOWN
 from .words import WORD_DIM, Words, mean_over
 
-PAIRS = 128
-"""Pairs that go through the fusion encoder at once, all about as long."""
+TOGETHER = 96
+"""Texts or pairs that go through a network at once, all of about one length, so that little is padded."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class MtgfeSettings:
     """A wrong partner is drawn in proportion to exp(hardness * similarity)."""
     hidden: float = 0.15
     """Share of the words that MLM asks for."""
-    share: float = 0.5
+    share: float = 0.35
     """Share of a batch that MLM and MVJRC see."""
     temperature: float = 0.07
     """Of MVJRC."""
@@ -87,9 +89,7 @@ class Read(NamedTuple):
 
 
 class Attention(nn.Module):
-    """Multi-head attention of x (n, T, W) to keys and values (n, S, 2W) where the mask (n, S) is true.
-
-    With `gated`, what was found is multiplied by what was asked."""
+    """x (n, T, W) looks into keys and values (n, S, 2W) where the mask (n, S) is true."""
 
     def __init__(self, width: int, heads: int, gated: bool = False) -> None:
         super().__init__()
@@ -140,16 +140,14 @@ class Mtgfe(FusionSystem):
         self.middle, self.last = nn.Linear(CHANNELS[1], width), nn.Linear(CHANNELS[2], width)
         self.places = nn.Parameter(0.02 * torch.randn(PLACES, width))
         self.image = nn.ModuleList(Block(chosen, 2) for _ in range(chosen.image_layers))
-        self.norm_image = nn.LayerNorm(width)
+        self.norm_image, self.norm_text, self.norm_joint = (nn.LayerNorm(width) for _ in range(3))
         self.enter = nn.Linear(WORD_DIM, width)
         self.text = nn.ModuleList(Block(chosen, 4) for _ in range(chosen.text_layers))
-        self.norm_text = nn.LayerNorm(width)
         self.image_out, self.image_straight = nn.Linear(width, self.dim), nn.Linear(CHANNELS[2], self.dim)
         self.text_out, self.text_straight = nn.Linear(width, self.dim), nn.Linear(WORD_DIM, self.dim)
         self.scale = nn.Parameter(torch.tensor(20.0).log())
         self.pairs = nn.Linear(width, chosen.fusion_layers * 2 * width)
         self.fusion = nn.ModuleList(Block(chosen, 4, crossed=True) for _ in range(chosen.fusion_layers))
-        self.norm_joint = nn.LayerNorm(width)
         self.belongs = nn.Linear(width, 1)
         self.drop = nn.Dropout(chosen.dropout)
         self.lesson = nn.ModuleDict()
@@ -204,9 +202,18 @@ class Mtgfe(FusionSystem):
 
     def read(self, texts: Sequence[str]) -> Read:
         """n texts -> what both the fusion encoder and the text tower start from."""
-        return self._encode(*self.words(texts))
+        return self._encode(*self.tokenizer.batch(texts))
 
-    def _encode(self, states: Tensor, mask: Tensor) -> Read:
+    def _encode(self, ids: Tensor, mask: Tensor) -> Read:
+        order, parts = by_length(mask)
+        done = [self._encode_alike(ids[rows, :longest], mask[rows, :longest]) for rows, longest in parts]
+        long = [fn.pad(read.states, (0, 0, 0, mask.shape[1] - read.states.shape[1])) for read in done]
+        states, words = torch.cat(long), torch.cat([read.words for read in done])
+        back = order.argsort().to(states.device)
+        return Read(states[back], mask.to(states.device), words[back])
+
+    def _encode_alike(self, ids: Tensor, mask: Tensor) -> Read:
+        states, mask = self.words.embed(ids, mask)
         x = self.enter(states)  # (n, T, W)
         for block in self.text:
             x = block(x, mask)
@@ -236,10 +243,11 @@ class Mtgfe(FusionSystem):
         return self.norm_joint(x)  # type: ignore[no-any-return]
 
     def _join(self, keys: Tensor, read: Read) -> Tensor:
-        """Pair by pair -> the joint representation (P, W). Texts of like length go together, to pad little."""
-        order = read.mask.sum(1).argsort()
-        parts = [self._fuse(keys[rows], read.pick(rows))[:, 0] for rows in torch.split(order, PAIRS)]
-        return torch.cat(parts)[order.argsort()]
+        """Pair by pair -> the joint representation (P, W)."""
+        order, parts = by_length(read.mask)
+        return torch.cat([self._fuse(keys[rows], read.pick(rows))[:, 0] for rows, _ in parts])[
+            order.argsort()
+        ]
 
     def _logit(self, keys: Tensor, read: Read) -> Tensor:
         joint = self._join(keys, read).float()  # multiplied in full precision, or near logits would tie
@@ -259,20 +267,25 @@ class Mtgfe(FusionSystem):
         """Name the words that were hidden."""
         ids, mask = self.tokenizer.batch([batch.texts[row] for row in rows.tolist()])
         asked, shown = hide(ids, self.chosen.hidden, len(self.tokenizer.vocabulary))
-        fused = self._fuse(keys[rows], self._encode(*self.words.embed(shown, mask)))  # (R, T, W)
+        fused = self._fuse(keys[rows], self._encode(shown, mask))  # (R, T, W)
         logits = self.lesson["mlm"](fused[asked.to(fused.device)])  # (asked, V)
         return fn.cross_entropy(logits.float(), ids[asked].to(logits.device))
 
     def _mvjrc(self, keys: Tensor, read: Read, batch: Batch, rows: Tensor) -> Tensor:
-        """Each text with one view of its picture finds itself with the other view, among the batch."""
+        """A text with one view of its picture finds itself with the other, among others and a wrong picture."""
         if batch.second is None:
             raise ValueError("MVJRC needs a second view of each picture")
         other, read = self.keys(Maps(*(part[rows] for part in batch.second))), read.pick(rows)
-        joint = (self.lesson["mvjrc"](self._join(seen, read)).float() for seen in (keys[rows], other))
-        one, two = (fn.normalize(part, dim=1) for part in joint)  # (R, dim) each
-        allowed = strangers(batch)[rows][:, rows]
+        allowed = strangers(batch)[rows][:, rows]  # (R, R)
+        wrong = torch.multinomial(allowed.T.float() + 1e-9, 1).flatten()
+        real = allowed.T.gather(1, wrong[:, None]).flatten()  # false where nothing is allowed
+        views = (keys[rows], other, other[wrong])
+        joints = [self.lesson["mvjrc"](self._join(seen, read)).float() for seen in views]  # (R, dim) each
+        one, two, astray = (fn.normalize(joint, dim=1) for joint in joints)
         near = ~(allowed & allowed.T | torch.eye(len(rows), dtype=torch.bool, device=rows.device))
-        return info_nce(one, two, 1 / self.chosen.temperature, near)
+        scale = 1 / self.chosen.temperature
+        worse = scale * ((one * astray).sum(1) - (one * two).sum(1))
+        return info_nce(one, two, scale, near) + (fn.softplus(worse) * real).mean()
 
     def _some(self, count: int) -> Tensor:
         """Numbers of a random share of `count` rows, but two at least."""
@@ -280,27 +293,8 @@ class Mtgfe(FusionSystem):
         return torch.randperm(count)[:size].to(self.places.device)
 
 
-def strangers(batch: Batch) -> Tensor:
-    """(B, B) bool, picture by text: pairs that surely do not belong together."""
-    same = batch.images[:, None] == batch.images
-    same_text = batch.sentences[:, None] == batch.sentences
-    return ~(batch.unclear | same | same_text)
-
-
-def drawn(likeness: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
-    """likeness, allowed (n, m) -> the rows that allow any column, and one column for each, drawn in proportion
-    to exp(likeness)."""
-    rows = allowed.any(1).nonzero().flatten()
-    chances = likeness.masked_fill(~allowed, NEVER)[rows].softmax(1)
-    return rows, torch.multinomial(chances, 1).flatten()
-
-
-def hide(ids: Tensor, share: float, vocabulary: int) -> tuple[Tensor, Tensor]:
-    """ids (n, T) -> which of them are asked for (n, T), and ids where 80 % of those are unreadable, 10 % are
-    some other word and 10 % stand as they are. Devlin et al. 2019; at least one in every text."""
-    chance = torch.rand(ids.shape).masked_fill(ids < len(SPECIAL), 2.0)
-    asked = (chance <= chance.amin(1, keepdim=True).clamp_min(share)) & (chance < 2)
-    how = torch.rand(ids.shape)
-    shown = ids.masked_fill(asked & (how < 0.8), SPECIAL.index(UNKNOWN))
-    others = torch.randint(len(SPECIAL), vocabulary, ids.shape)
-    return asked, torch.where(asked & (how >= 0.9), others, shown)
+def by_length(mask: Tensor) -> tuple[Tensor, list[tuple[Tensor, int]]]:
+    """mask (n, T) -> the rows from the shortest to the longest, and the same in parts, with how long each is."""
+    lengths = mask.sum(1)
+    order = lengths.argsort()
+    return order, [(rows, int(lengths[rows[-1]])) for rows in torch.split(order, TOGETHER)]

@@ -1,0 +1,36 @@
+"""What the pretext tasks of a fusion encoder draw: wrong partners for matching, hidden words for guessing."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .losses import NEVER
+from .system import Batch
+from .text import SPECIAL, UNKNOWN
+
+
+def strangers(batch: Batch) -> Tensor:
+    """(B, B) bool, picture by text: pairs that surely do not belong together."""
+    same = batch.images[:, None] == batch.images
+    same_text = batch.sentences[:, None] == batch.sentences
+    return ~(batch.unclear | same | same_text)
+
+
+def drawn(likeness: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+    """likeness, allowed (n, m) -> the rows that allow any column, and one column for each, drawn in proportion
+    to exp(likeness)."""
+    rows = allowed.any(1).nonzero().flatten()
+    chances = likeness.masked_fill(~allowed, NEVER)[rows].softmax(1)
+    return rows, torch.multinomial(chances, 1).flatten()
+
+
+def hide(ids: Tensor, share: float, vocabulary: int) -> tuple[Tensor, Tensor]:
+    """ids (n, T) -> which of them are asked for (n, T), and ids where 80 % of those are unreadable, 10 % are
+    some other word and 10 % stand as they are. Devlin et al. 2019; at least one in every text."""
+    chance = torch.rand(ids.shape).masked_fill(ids < len(SPECIAL), 2.0)
+    asked = (chance <= chance.amin(1, keepdim=True).clamp_min(share)) & (chance < 2)
+    how = torch.rand(ids.shape)
+    shown = ids.masked_fill(asked & (how < 0.8), SPECIAL.index(UNKNOWN))
+    others = torch.randint(len(SPECIAL), vocabulary, ids.shape)
+    return asked, torch.where(asked & (how >= 0.9), others, shown)
