@@ -1,6 +1,6 @@
 """A mosaic of captioned pictures, indexed and searched: how often is the right tile among the best ten?
 
-    python -m tests.bench.mosaic JSONL:IMAGES [--split val] [--captions 1000] [--out build/bench]
+    python -m tests.bench.mosaic JSONL:IMAGES [--split val] [--captions 1000] [--model compact] [--rerank]
 
 IMAGES is a folder, or tar files joined by commas. Every picture becomes one tile, so that a tile's id is its
 row. Captions are often true of many pictures (“many buildings are in a residential area”), hence the last
@@ -23,9 +23,11 @@ from rs_text_search_plugin.models.datasets import Dataset, Row, open_dataset
 
 from rs_text_search_plugin import models
 from rs_text_search_plugin.engine.indexing import IndexOptions, index
+from rs_text_search_plugin.engine.jobs import Job
+from rs_text_search_plugin.engine.rerank import rerank
 from rs_text_search_plugin.engine.search import search
 from rs_text_search_plugin.engine.store import Index, open_index
-from rs_text_search_plugin.engine.types import Encoder, Query
+from rs_text_search_plugin.engine.types import Encoder, Query, Reranker
 from tests.bench.gallery import FOLDER
 
 SIDE = 224
@@ -39,16 +41,21 @@ def main() -> None:
     parser.add_argument("data", metavar="JSONL:IMAGES")
     parser.add_argument("--split", default="val")
     parser.add_argument("--captions", type=int, default=1000, help="how many to search for, drawn at random")
+    parser.add_argument("--model", default=models.DEFAULT)
+    parser.add_argument("--rerank", action="store_true", help="measure the order after a second look as well")
     parser.add_argument("--out", type=Path, default=FOLDER)
     args = parser.parse_args()
     dataset = open_dataset(args.data)
     rows = dataset.split(args.split)
     mosaic = write_mosaic(args.out / "mosaic.tif", dataset, rows)
-    encoder = models.load()
+    encoder = models.load(args.model)
     start = time.perf_counter()
     report = index(str(mosaic), encoder, IndexOptions(tile_px=SIDE, mode="restart"))
     print(f"{report.tiles} tiles indexed in {time.perf_counter() - start:.1f} s, model {encoder.name}")
-    measure(open_index(Path(report.index)), encoder, rows, args.captions)
+    made = open_index(Path(report.index))
+    measure(made, encoder, rows, args.captions)
+    if args.rerank:
+        measure(made, encoder, rows, args.captions, models.load_reranker())
 
 
 def write_mosaic(path: Path, dataset: Dataset, rows: Sequence[Row]) -> Path:
@@ -75,20 +82,27 @@ def indexed(encoder: Encoder, dataset: Dataset) -> Index:
     return open_index(Path(report.index))
 
 
-def measure(mosaic: Index, encoder: Encoder, rows: Sequence[Row], captions: int) -> None:
+def measure(
+    mosaic: Index, encoder: Encoder, rows: Sequence[Row], captions: int, reranker: Reranker | None = None
+) -> None:
     """Searches for captions and prints where their own picture came out."""
     pairs = [(number, caption) for number, row in enumerate(rows) for caption in row.captions]
     chosen = np.random.default_rng(0).permutation(len(pairs))[:captions]
     ranks, same, seconds = [], [], []
     for number, caption in (pairs[i] for i in chosen):
         found = search([mosaic], encoder, Query(text=caption), top=len(rows))
+        if reranker:
+            found = rerank(found, [mosaic], caption, reranker, Job())
         seconds.append(found.seconds)
         ranks.append(next((m.rank for m in found.matches if m.id == number), len(rows)))
         labels = [rows[m.id].label for m in found.matches[:BEST] if m.id < len(rows)]
         same.append(labels.count(rows[number].label) / BEST)
     place = np.array(ranks)
     first, best = (100 * np.mean(place <= limit) for limit in (1, BEST))
-    print(f"{len(ranks)} captions of {len(rows)} pictures, {1000 * np.median(seconds):.0f} ms a search")
+    again = f", reranked by {reranker.name}" if reranker else ""
+    print(
+        f"{len(ranks)} captions of {len(rows)} pictures{again}, {1000 * np.median(seconds):.0f} ms a search"
+    )
     print(f"right tile first         {first:5.1f} %")
     print(f"right tile in the top 10 {best:5.1f} %  (by chance {100 * BEST / len(rows):.1f} %)")
     print(f"median rank              {np.median(place):5.0f}")
