@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
@@ -11,7 +11,8 @@ import numpy as np
 import tomllib
 
 from .errors import QueryError
-from .types import F32, Encoder
+from .spelling import repaired
+from .types import F32, Encoder, Query
 from .vocabulary import words
 
 CENTRE_EVERY = 5
@@ -20,6 +21,7 @@ SENTENCE_WORDS = 6
 VERBS = frozenset(
     {"is", "are", "was", "has", "have", "there", "stands", "lies", "runs", "crosses", "surrounds"}
 )
+WITHOUT = re.compile(r"(?<=\S)\s+(?:without|with no|but no|but not)\s+(?=\S)", re.IGNORECASE)
 FEEDBACK_MARKS = 5
 """From so many marked tiles on, a classifier is fitted; below, the marks only pull the query their way."""
 LIKE, UNLIKE = 1.0, 0.5
@@ -45,6 +47,15 @@ def prompts() -> Prompts:
 def tidy(text: str) -> str:
     """One line, single blanks, no closing full stop, at most 500 characters."""
     return " ".join(text.split()).rstrip(". ")[:500]
+
+
+def understood(query: Query) -> Query:
+    """What is searched for: typing slips repaired, and "a bridge without boats" taken apart, as encoders read
+    over "without". Equal to the query when there is nothing to do."""
+    text, without = query.text, query.without
+    if not without.strip():
+        text, without = (*WITHOUT.split(text, maxsplit=1), without)[:2]
+    return replace(query, text=repaired(text), without=repaired(without))
 
 
 def is_sentence(text: str) -> bool:

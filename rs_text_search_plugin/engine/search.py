@@ -15,7 +15,6 @@ from . import word_vectors
 from .calibration import POSSIBLE, STRONG, Line, background, calibration, gain, lines, percent
 from .errors import QueryError
 from .regions import Region, merge
-from .spelling import understood
 from .types import F32, I32, I64, Encoder, Match, Query, Window
 from .vectors import all_scores
 from .zone import Zone
@@ -81,13 +80,13 @@ def search(  # noqa: PLR0913 - one per field of the protocol's request
     for index in indexes:
         index.require(encoder.fingerprint)
     zone = None if area is None else Zone(area, area_crs)
-    meant = understood(query)
+    meant = queries.understood(query)
     scored = _score_all(indexes, encoder, meant, zone)
     regions, tables = _regions(scored, min_score)
     matches = _ranked(scored, tables, top, min_score)
     counts = np.concatenate([item.scores[item.inside] for item in scored])
     strong, possible = int((counts >= STRONG).sum()), int(((counts >= POSSIBLE) & (counts < STRONG)).sum())
-    repair = describe_query(meant) if meant != query else ""
+    repair = describe_query(meant) if describe_query(meant) != describe_query(query) else ""
     said = f"Understood as “{repair}”. " if repair else ""
     return SearchResult(
         query=describe_query(query),

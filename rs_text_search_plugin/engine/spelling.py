@@ -8,13 +8,12 @@ neighbours swapped (Damerau 1964). Anything else stays as typed: a wrong guess i
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from rs_text_search_plugin.models.lexicon import read_words, taught_words
 
-from .types import Query
 from .vocabulary import words as vocabulary_words
 
 SHORTEST, LONG = 5, 8
@@ -46,11 +45,6 @@ def lexicon() -> Lexicon:
 def split(text: str) -> list[str]:
     """Lower-case words."""
     return [found.lower() for found in WORD.findall(text)]
-
-
-def understood(query: Query) -> Query:
-    """The query with its typing slips repaired; equal to the given one when there are none."""
-    return replace(query, text=repaired(query.text), without=repaired(query.without))
 
 
 def repaired(text: str) -> str:

@@ -12,8 +12,10 @@ from rs_text_search_plugin.engine.query import (
     phrases,
     prompts,
     tidy,
+    understood,
     with_examples,
 )
+from rs_text_search_plugin.engine.types import Query
 
 from .fakes import ColourEncoder
 from .synthetic import unit
@@ -44,6 +46,25 @@ def test_text_is_tidied():
     assert tidy("  storage\n tanks. ") == "storage tanks"
     assert len(tidy("x " * 900)) <= 500
     assert framed("{0} {x}")[0] == "{0} {x}"  # braces of the person are no templates
+
+
+@pytest.mark.parametrize(
+    ("typed", "text", "without"),
+    [
+        ("a bridge without boats", "a bridge", "boats"),
+        ("Parking lot with no cars", "Parking lot", "cars"),
+        ("ground without plants without roads", "ground", "plants without roads"),
+        ("without boats", "without boats", ""),  # nothing would be left to search for
+        ("withoutboats", "withoutboats", ""),
+    ],
+)
+def test_a_text_with_without_is_taken_apart(typed, text, without):
+    assert understood(Query(text=typed)) == Query(text=text, without=without)
+
+
+def test_a_query_that_already_says_without_keeps_its_text():
+    query = Query(text="a bridge without boats", without="cars")
+    assert understood(query) == query
 
 
 def test_phrases_are_unit_length_centred_and_independent_of_their_company():

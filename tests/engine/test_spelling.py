@@ -2,8 +2,9 @@
 
 import pytest
 
+from rs_text_search_plugin.engine.query import understood
 from rs_text_search_plugin.engine.search import search
-from rs_text_search_plugin.engine.spelling import lexicon, repair, repaired, slips, understood
+from rs_text_search_plugin.engine.spelling import lexicon, repair, repaired, slips
 from rs_text_search_plugin.engine.types import Query
 from rs_text_search_plugin.engine.vocabulary import words
 
