@@ -59,7 +59,7 @@ def main() -> None:
     rows = max(1, args.tiles // COLUMNS)
     with tempfile.TemporaryDirectory() as folder:
         path = write_photo(Path(folder) / "photo.tif", COLUMNS * encoder.size, rows * encoder.size)
-        rounds = [measure(path, encoder) for _ in range(args.rounds)]
+        rounds = [measure(path, encoder, encoder.size) for _ in range(args.rounds)]
     bare, whole, busy = (median(column) for column in zip(*rounds, strict=True))
     print(
         f"{rows * COLUMNS} tiles of {encoder.size} px, {args.model} on {models.choose_device(args.device).label}"
@@ -68,14 +68,14 @@ def main() -> None:
     print(f"while indexing the encoder was at work {100 * busy:.0f} % of the time")
 
 
-def measure(path: Path, encoder: Encoder) -> tuple[float, float, float]:
-    """Tiles per second bare and indexed, and the encoder's share of the indexing time."""
+def measure(path: Path, encoder: Encoder, side: int) -> tuple[float, float, float]:
+    """Tiles of `side` px per second, bare and indexed, and the encoder's share of the indexing time."""
     watched = Watched(encoder)
     start = time.perf_counter()
-    report = index(str(path), watched, IndexOptions(tile_px=encoder.size, mode="restart"))
+    report = index(str(path), watched, IndexOptions(tile_px=side, mode="restart"))
     seconds = time.perf_counter() - start
     with open_raster(path) as raster:
-        grid, stretch = lattice(raster.width, raster.height, encoder.size, encoder.size), raster.stretch()
+        grid, stretch = lattice(raster.width, raster.height, side, side), raster.stretch()
         tiles = np.stack(
             [raster.rgb(window(grid, *divmod(i, grid.cols)), stretch)[0] for i in range(len(grid))]
         )

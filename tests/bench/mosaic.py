@@ -92,7 +92,7 @@ def measure(
     for number, caption in (pairs[i] for i in chosen):
         found = search([mosaic], encoder, Query(text=caption), top=len(rows))
         if reranker:
-            found = rerank(found, [mosaic], caption, reranker, Job())
+            found = rerank(found, [mosaic], Query(caption), reranker, Job())
         seconds.append(found.seconds)
         ranks.append(next((m.rank for m in found.matches if m.id == number), len(rows)))
         labels = [rows[m.id].label for m in found.matches[:BEST] if m.id < len(rows)]

@@ -3,8 +3,8 @@
     python -m tests.bench.pairs MODEL JSONL[:IMAGES]... [--list]    e.g. compact rsicd.jsonl ucm.jsonl
 
 tests/bench/pairs.toml holds the pairs and says how pictures are chosen. `prefers`: the picture's own text scores higher
-than the other; `ranks`: the text scores its own pictures higher than the other's (area under the curve), as a search
-for it would. Both are means of the two sides, so that a text which always scores higher gains nothing: chance is 50 %.
+than the other; `ranks`: the text scores its own pictures higher than the other's, in a search for it (area under the
+curve). Both are means of the two sides, so that a text which always scores higher gains nothing: chance is 50 %.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from rs_text_search_plugin.models import load
 from rs_text_search_plugin.models.datasets import Row, open_dataset
 
 from rs_text_search_plugin.engine.query import phrases
-from rs_text_search_plugin.engine.types import F32, Encoder
+from rs_text_search_plugin.engine.search import search
+from rs_text_search_plugin.engine.types import F32, Encoder, Query
 from tests.bench.gallery import gallery
+from tests.engine.synthetic import SyntheticIndex, checkerless
 
 LEAST = 2
 """Pictures a side; a pair with fewer is left out."""
@@ -74,13 +76,18 @@ class Answer:
     ranks: float
 
 
-def answer(encoder: Encoder, images: F32, pair: Pair) -> Answer:
-    """images (n, dim) of the gallery that the pair's rows are of."""
-    scores = images @ phrases(encoder, [pair.a, pair.b]).T  # (n, 2)
-    a, b = scores[list(pair.shows_a)], scores[list(pair.shows_b)]
-    prefers = np.mean([(a[:, 0] > a[:, 1]).mean(), (b[:, 1] > b[:, 0]).mean()])
-    ranks = np.mean([(a[:, None, 0] > b[None, :, 0]).mean(), (b[:, None, 1] > a[None, :, 1]).mean()])
-    return Answer(pair, float(prefers), float(ranks))
+def answer(encoder: Encoder, index: SyntheticIndex, pair: Pair) -> Answer:
+    """`index` holds the gallery that the pair's rows are of."""
+    texts, (a, b) = phrases(encoder, [pair.a, pair.b]), (list(pair.shows_a), list(pair.shows_b))
+    lead = index.vectors @ (texts[0] - texts[1])
+    prefers = np.mean([(lead[a] > 0).mean(), (lead[b] < 0).mean()])
+    for_a, for_b = (search([index], encoder, Query(text=text), top=1).scores[0] for text in (pair.a, pair.b))
+    return Answer(pair, float(prefers), (area(for_a[a], for_a[b]) + area(for_b[b], for_b[a])) / 2)
+
+
+def area(right: F32, wrong: F32) -> float:
+    """(n,) and (m,) scores -> share of the n x m in which the right one is higher, a tie counting half."""
+    return float(((right[:, None] > wrong).mean() + (right[:, None] >= wrong).mean()) / 2)
 
 
 def main() -> None:
@@ -94,7 +101,8 @@ def main() -> None:
     for spec in args.data:
         dataset = open_dataset(spec)
         rows, images = gallery(encoder, dataset)
-        found += [answer(encoder, images, pair) for pair in pairs(dataset.name, rows)]
+        index = SyntheticIndex(images, checkerless(1, len(rows)), fingerprint=encoder.fingerprint)
+        found += [answer(encoder, index, pair) for pair in pairs(dataset.name, rows)]
     if args.list:
         for item in sorted(found, key=lambda item: item.prefers + item.ranks):
             sides = f"{len(item.pair.shows_a)} and {len(item.pair.shows_b)} pictures"

@@ -15,6 +15,9 @@ from tests.bench.people import places, shown
 from tests.bench.reliability import BINS, Tally, count, diagram
 from tests.bench.words import SLIPS, other_number, slip
 
+from .fakes import ColourEncoder
+from .synthetic import SyntheticIndex, checkerless
+
 BENCH = Path(pairing.__file__).parent
 
 
@@ -66,22 +69,16 @@ def test_pictures_are_chosen_by_captions_or_by_name(monkeypatch):
     assert (pair.shows_a, pair.shows_b) == ((0,), (1, 2))
 
 
-class TwoTexts:
-    """Texts are the given vectors."""
-
-    fingerprint, dim = "two", 2
-
-    def texts(self, texts):
-        return np.array([[1.0, 0.0] if "first" in text else [0.0, 1.0] for text in texts], np.float32)
-
-
-def test_a_text_that_always_wins_gains_nothing(monkeypatch):
-    monkeypatch.setattr(pairing, "phrases", lambda encoder, texts: encoder.texts(texts))
-    pair = pairing.Pair("count", "first", "second", (0, 1), (2, 3))
-    loud = np.array([[0.9, 0.2], [0.8, 0.1], [0.7, 0.3], [0.6, 0.4]], np.float32)
-    found = pairing.answer(TwoTexts(), loud, pair)
-    assert (found.prefers, found.ranks) == (0.5, 1.0)
-    assert pairing.answer(TwoTexts(), loud[::-1], pair).ranks == 0.0
+def test_a_pair_is_answered_by_preference_and_by_rank():
+    encoder = ColourEncoder()
+    index = SyntheticIndex(
+        encoder.texts(["red", "red", "blue", "blue"]), checkerless(1, 4), fingerprint=encoder.fingerprint
+    )
+    right = pairing.answer(encoder, index, pairing.Pair("colour", "red", "blue", (0, 1), (2, 3)))
+    wrong = pairing.answer(encoder, index, pairing.Pair("colour", "red", "blue", (2, 3), (0, 1)))
+    assert (right.prefers, right.ranks, wrong.prefers, wrong.ranks) == (1, 1, 0, 0)
+    mixed = pairing.answer(encoder, index, pairing.Pair("colour", "red", "blue", (0, 2), (1, 3)))
+    assert (mixed.prefers, mixed.ranks) == (0.5, 0.5)  # by chance
 
 
 def test_a_picture_may_show_what_its_captions_say():
