@@ -20,10 +20,9 @@ from . import rerank as reranking
 from . import search as searching
 from .errors import Cancelled, ModelError, QueryError
 from .jobs import Job, Json, plain
-from .query import tidy
+from .query import tidy, understood
 from .raster import open_raster
 from .session import Session, index_of
-from .spelling import repaired
 from .types import Match, Query, Window
 
 PROTOCOL = 1
@@ -151,19 +150,20 @@ def search(  # noqa: PLR0913 - one per field of the request
 ) -> Json:
     """Ranks the tiles of all indexes by how well they fit a text, marked tiles, or both."""
     opened = [session.index(name) for name in indexes]
-    words = repaired(tidy(text)) if rerank else ""  # a reranker reads words only
-    reranker = session.reranker(models.RERANKER if rerank is True else str(rerank)) if words else None
+    query = Query(text, without, _marks(like), _marks(unlike))
+    again = rerank and tidy(text)  # a reranker reads words only
+    reranker = session.reranker(models.RERANKER if rerank is True else str(rerank)) if again else None
     result = searching.search(
         opened,
         _encoder_of(session, opened),
-        Query(text, without, _marks(like), _marks(unlike)),
+        query,
         top=max(top, reranking.DEPTH) if reranker else top,
         min_score=min_score,
         area=area,
         area_crs=area_crs,
     )
     if reranker:
-        result = reranking.rerank(result, opened, words, reranker, job)
+        result = reranking.rerank(result, opened, understood(query), reranker, job)
     answer = {name: value for name, value in vars(result).items() if name != "scores"}
     answer["matches"] = result.matches[:top]
     answer["verdict"] += _unfinished(opened)

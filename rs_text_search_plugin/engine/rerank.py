@@ -16,9 +16,10 @@ import numpy as np
 
 from .errors import Cancelled, RasterError
 from .jobs import Job
+from .query import tidy
 from .raster import open_raster
-from .search import SearchResult
-from .types import F32, U8, Match, Reranker
+from .search import SearchResult, without
+from .types import F32, U8, Match, Query, Reranker
 
 if TYPE_CHECKING:
     from .store import Index
@@ -34,17 +35,17 @@ WEIGHT = 1.0
 
 
 def rerank(
-    found: SearchResult, indexes: Sequence[Index], text: str, reranker: Reranker, job: Job
+    found: SearchResult, indexes: Sequence[Index], query: Query, reranker: Reranker, job: Job
 ) -> SearchResult:
     """The same result with its best DEPTH matches in the order that both looks agree on best.
 
-    `indexes` are those searched, in the same order. Matches whose raster cannot be read stay where they are, and
-    the verdict says so. Raises Cancelled."""
+    `query` has words in it; `indexes` are those searched, in the same order. Matches whose raster cannot be
+    read stay where they are, and the verdict says so. Raises Cancelled."""
     start = time.perf_counter()
     best = found.matches[:DEPTH]
-    second, unread = _second_looks(best, indexes, text, reranker, job)
+    second, unread = _second_looks(best, indexes, query, reranker, job)
     judged = np.flatnonzero(~np.isnan(second))
-    worth = blend(_first_looks(found, indexes, best)[judged], log_odds(second[judged]))
+    worth = blend(_first_looks(found, indexes, best)[judged], second[judged])
     matches = list(found.matches)
     for place, chosen in zip(judged, judged[np.argsort(-worth, kind="stable")], strict=True):
         matches[place] = replace(best[chosen], rank=best[place].rank)
@@ -59,9 +60,9 @@ def rerank(
 
 
 def _second_looks(
-    best: Sequence[Match], indexes: Sequence[Index], text: str, reranker: Reranker, job: Job
+    best: Sequence[Match], indexes: Sequence[Index], query: Query, reranker: Reranker, job: Job
 ) -> tuple[F32, list[str]]:
-    """(k,) probability that the text fits, NaN where the raster cannot be read, and why it cannot."""
+    """(k,) log odds that the query fits, NaN where the raster cannot be read, and why it cannot."""
     second = np.full(len(best), np.nan, dtype=np.float32)
     unread, done = [], 0
     for index in indexes:
@@ -71,13 +72,20 @@ def _second_looks(
                 if job.cancelled():
                     raise Cancelled("The search was stopped.")
                 part = places[start : start + CHUNK]
-                second[part] = reranker.pairs(text, _pixels(index, [best[i] for i in part]))
+                second[part] = _judged(reranker, query, _pixels(index, [best[i] for i in part]))
                 done += len(part)
                 job.progress(done, len(best))
         except RasterError as error:
             second[places] = np.nan
             unread.append(error.message)
     return second, unread
+
+
+def _judged(reranker: Reranker, query: Query, tiles: U8) -> F32:
+    """(k, side, side, 3) -> (k,) log odds of "the one and not the other"."""
+    wanted = log_odds(reranker.pairs(tidy(query.text), tiles))
+    unwanted = tidy(query.without)
+    return without(wanted, log_odds(reranker.pairs(unwanted, tiles))) if unwanted else wanted
 
 
 def blend(first: F32, second: F32) -> F32:
@@ -103,7 +111,7 @@ def _first_looks(found: SearchResult, indexes: Sequence[Index], best: Sequence[M
     for match in best:
         index, of_tiles = tiles[match.index]
         scores.append(of_tiles[index.position(match.id)])
-    return log_odds(np.array(scores, dtype=np.float32) / 100)
+    return log_odds(np.array(scores, dtype=np.float32) / np.float32(100))
 
 
 def _pixels(index: Index, matches: Sequence[Match]) -> U8:

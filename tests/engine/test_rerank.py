@@ -126,6 +126,19 @@ def test_a_search_without_words_is_not_reranked(
     assert reranker.seen == []
 
 
+def test_what_must_not_be_there_is_judged_as_well(
+    session: Session, scene: str, reranker: RednessReranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    likes_red = reranker.pairs
+    monkeypatch.setattr(
+        reranker,
+        "pairs",
+        lambda text, tiles: likes_red(text, tiles) if text == "cars" else 0 * likes_red(text, tiles) + 0.5,
+    )
+    last = ids(search(session, scene, text="blue", without="cars", rerank=True))[63]
+    assert last == RED_TILE
+
+
 def test_it_is_cancelled_between_two_looks(session: Session, scene: str, reranker: RednessReranker) -> None:
     with pytest.raises(Cancelled):
         search(session, scene, text="blue", rerank=True, job=Job(cancelled=lambda: bool(reranker.seen)))
