@@ -1,7 +1,7 @@
 """`compact`, the encoder that ships with the plugin: a ResNet50-V2 cut after stage 3 and a MiniLM cut to
 three layers.
 
-Image: 160 px -> stage 3 as 5 x 5 tokens, and the mean of stage 2 -> one transformer block without positions,
+Image: 192 px -> stage 3 as 6 x 6 tokens, and the mean of stage 2 -> one transformer block without positions,
 since a scene seen from above has no up -> attention pooling beside a plain mean. Text: WordPiece -> TextTower
 -> one linear layer. Both end in unit vectors of one space, trained with InfoNCE (`training.py`)."""
 

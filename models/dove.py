@@ -21,7 +21,7 @@ Our inference:
 Where we deviate, and why:
 - there is no detector: instead of its boxes, learned kinds of region each gather their places of `Maps.last` by
   attention. Without a picture the kinds themselves are the prototypes that guide the words;
-- two scales on 5 x 5 places instead of three on 16 x 16: the maps that all systems here share;
+- two scales on 6 x 6 places instead of three on 16 x 16: the maps that all systems here share;
 - width 384 instead of 512, to keep the weights small;
 - layer norms where SWAN has batch norms, which would let padding into the statistics."""
 

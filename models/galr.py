@@ -24,7 +24,7 @@ Where we deviate, and why:
   `fusion="midf_released"` is the release;
 - both attend over sequences of one token, where attention is 1 whatever query and key say: what remains of
   its projections is one linear map, and that is what stands here;
-- the backbone is shared and frozen, and its scales meet at 5 x 5 places instead of 16 x 16;
+- the backbone is shared and frozen, and its scales meet at 6 x 6 places instead of 16 x 16;
 - the graph's rows are averaged by salience: flattened as in the release, their order would matter;
 - retrieval does not train the scene head, as it would not have trained a detector;
 - one linear layer instead of an MLP after the words, as the weights must stay small."""

@@ -17,10 +17,10 @@ from rs_text_search_plugin.engine.types import U8
 
 from .backbones import ResNet50V2
 from .datasets import Dataset
-from .encoder import has_bf16
 from .features import entering
 from .lessons import Item
-from .system import Maps, places
+from .runtime import has_bf16
+from .system import INPUT_PX, Maps, places
 from .views import plain, varied
 
 CHUNK = 32
@@ -29,15 +29,15 @@ CHUNK = 32
 class LivePictures:
     """Source of maps for a trainer, with a gradient into stage 3 of `backbone`."""
 
-    def __init__(self, datasets: Sequence[Dataset], backbone: ResNet50V2) -> None:
-        self.datasets = datasets
+    def __init__(self, datasets: Sequence[Dataset], backbone: ResNet50V2, side: int = INPUT_PX) -> None:
+        self.datasets, self.side = datasets, side
         self.backbone = backbone
         self.front = _front(backbone)
         self._read: dict[tuple[int, int], Image.Image] = {}
 
     def read(self, items: Sequence[Item], rng: np.random.Generator) -> U8:
         """A varied view of each picture: (B, S, S, 3)."""
-        return np.stack([varied(self._picture(item.source, item.row), rng) for item in items])
+        return np.stack([varied(self._picture(item.source, item.row), rng, self.side) for item in items])
 
     def maps(self, read: U8) -> Maps:
         """Maps of what was read."""

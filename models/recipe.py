@@ -34,6 +34,9 @@ class Recipe:
     """The last so many epochs in which the sentence model learns."""
     backbone: float = 0.0
     """The learning rate of the backbone's last stage as a share of `rate`."""
+    side: int = 192
+    """Side of live pictures in pixels. Cropped views show things larger than whole pictures do, so that a
+    network learns best on smaller ones than it will be used on (Touvron et al. 2019)."""
     texts: int = 1
     """Texts drawn for each picture of a batch; the losses of all are averaged."""
     views: int = 2

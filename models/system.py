@@ -21,9 +21,9 @@ from torch.nn import functional as fn
 from .backbones import ResNet50V2
 from .text import WordPiece
 
-INPUT_PX = 160
-GRID = 5
-"""Places a side: stage 3's 10 x 10 map averaged two by two, stage 2's 20 x 20 four by four."""
+INPUT_PX = 192
+GRID = 6
+"""Places a side: stage 3's 12 x 12 map averaged two by two, stage 2's 24 x 24 four by four."""
 PLACES = GRID * GRID
 
 
@@ -122,5 +122,6 @@ class FusionSystem(System):
 
 
 def places(middle: Tensor, last: Tensor) -> Maps:
-    """Stage 2 (B, 512, 2h, 2w) and stage 3 (B, 1024, h, w) -> Maps."""
-    return Maps(*(fn.adaptive_avg_pool2d(stage, GRID).flatten(2).transpose(1, 2) for stage in (middle, last)))
+    """Stage 2 (B, 512, 4g, 4g) and stage 3 (B, 1024, 2g, 2g) -> Maps of g x g places."""
+    grid = last.shape[-1] // 2
+    return Maps(*(fn.adaptive_avg_pool2d(stage, grid).flatten(2).transpose(1, 2) for stage in (middle, last)))

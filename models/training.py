@@ -30,10 +30,10 @@ from . import checkpoint, choose_device, distillation, features, weights_of
 from .backbones import ResNet50V2, folded_resnet50v2
 from .compact import Compact
 from .datasets import Dataset, open_dataset
-from .encoder import has_bf16
 from .lessons import Lessons, lessons
 from .live import LivePictures
 from .recipe import Recipe, Training, training
+from .runtime import has_bf16
 from .system import System
 from .text import TextConfig, TextTower, WordPiece
 from .trainer import Run, Trainer
@@ -132,7 +132,7 @@ def _compact(run: Run, found: Lessons, plan: Training, maps: Path, backbone: Res
         return trainer
     system = cast(Compact, checkpoint.load(trainer.weights)).to(run.device)
     system.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = Trainer("compact", run, system, found, LivePictures(run.datasets, system.backbone), plan.tuning)
+    trainer = Trainer("compact", run, system, found, LivePictures(run.datasets, system.backbone, plan.tuning.side), plan.tuning)
     trainer.fit()
     return trainer
 

@@ -20,25 +20,25 @@ def plain(image: Image.Image) -> U8:
     return pixels(image.resize((INPUT_PX, INPUT_PX), BILINEAR))
 
 
-def varied(image: Image.Image, rng: np.random.Generator) -> U8:
+def varied(image: Image.Image, rng: np.random.Generator, side: int = INPUT_PX) -> U8:
     """Mirrored, turned by quarters (north is arbitrary), cropped to 65-100 % a side, now and then coarser,
-    recoloured, grey, off-colour or hazy -> (INPUT_PX, INPUT_PX, 3)."""
+    recoloured, grey, off-colour or hazy -> (side, side, 3)."""
     if rng.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if turn := int(rng.integers(4)):
         image = image.transpose(TURNS[turn - 1])
-    return pixels(_weathered(_recoloured(_cropped(image, rng), rng), rng))
+    return pixels(_weathered(_recoloured(_cropped(image, rng, side), rng), rng))
 
 
-def _cropped(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def _cropped(image: Image.Image, rng: np.random.Generator, side: int) -> Image.Image:
     share = rng.uniform(0.65, 1.0)
     width, height = round(image.width * share), round(image.height * share)
     x, y = int(rng.integers(image.width - width + 1)), int(rng.integers(image.height - height + 1))
     box = (x, y, x + width, y + height)
     if rng.random() < 0.2:
-        side = int(INPUT_PX * rng.uniform(0.4, 0.8))
-        image, box = image.resize((side, side), BILINEAR, box=box), (0, 0, side, side)
-    return image.resize((INPUT_PX, INPUT_PX), BILINEAR, box=box)
+        small = int(side * rng.uniform(0.4, 0.8))
+        image, box = image.resize((small, small), BILINEAR, box=box), (0, 0, small, small)
+    return image.resize((side, side), BILINEAR, box=box)
 
 
 def _recoloured(image: Image.Image, rng: np.random.Generator) -> Image.Image:

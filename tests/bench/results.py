@@ -108,11 +108,11 @@ def _filter(record: Record) -> str:
 
 
 def _ablations(name: str, titles: Record, runs: Sequence[Record]) -> str:
-    """One table for each number of epochs that has more than the system itself."""
+    """One table for each recipe that has more than the system itself."""
     mine = [run for run in runs if run["model"] == name]
     found = []
-    for epochs in sorted({run["recipe"]["epochs"] for run in mine}):
-        same = [run for run in mine if run["recipe"]["epochs"] == epochs]
+    for epochs, share in sorted({_length(run) for run in mine}):
+        same = [run for run in mine if _length(run) == (epochs, share)]
         whole = [run["mr"] for run in same if not run["variant"]]
         if len(same) < 2 or not whole:
             continue
@@ -122,9 +122,14 @@ def _ablations(name: str, titles: Record, runs: Sequence[Record]) -> str:
              f"{run['mr']:.2f}", f"{run['mr'] - base:+.2f}", f"{run['seconds']}")
             for run in sorted(same, key=lambda run: (run["variant"] != "", -run["mr"]))
         ]  # fmt: skip
-        title = f"\n### {titles[name]['title']}, {epochs} epochs\n\n"
+        seen = "" if share == 1 else f" over {100 * share:.0f} % of the pictures"
+        title = f"\n### {titles[name]['title']}, {epochs} epochs{seen}\n\n"
         found.append(title + table(["variant", "I2T", "T2I", "mR", "against whole", "seconds"], lines))
     return "".join(found)
+
+
+def _length(run: Record) -> tuple[int, float]:
+    return run["recipe"]["epochs"], run["recipe"]["first"]
 
 
 def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -1,6 +1,6 @@
 """Train systems and their variants one after the other and keep what they reach in docs/results/.
 
-python -m tests.bench.systems train RUNS JSONL[:IMAGES] MODEL[:VARIANT]... [seed=N] [epochs=N]
+python -m tests.bench.systems train RUNS JSONL[:IMAGES] MODEL[:VARIANT]... [seed=N] [epochs=N ...]
 python -m tests.bench.systems measure JSONL[:IMAGES] MODEL...        committed weights: recall, reranks, size, speed
 python -m tests.bench.systems filter JSONL[:IMAGES] FIRST RERANKER   recall and cost by the number of candidates
 
@@ -32,15 +32,17 @@ TILES, TEXTS, ROUNDS = 128, 20, 3
 
 def train_all(runs: str, data: str, *wanted: str) -> None:
     """Train what is wanted and not there yet."""
-    numbers = {key: int(value) for key, _, value in (w.partition("=") for w in wanted) if value}
+    told = {key: json.loads(value) for key, _, value in (w.partition("=") for w in wanted) if value}
+    seed = told.pop("seed", 0)
+    recipe = {"measured": told["epochs"], **told} if "epochs" in told else told
     for name in (w for w in wanted if "=" not in w):
         model, _, variant = name.partition(":")
-        seed, epochs = numbers.get("seed", 0), numbers.get("epochs")
-        label = "-".join([model, variant or "base", *(f"{k}{v}" for k, v in sorted(numbers.items()))])
+        label = "-".join(
+            [model, variant or "base", f"seed{seed}", *(f"{k}{v}" for k, v in sorted(told.items()))]
+        )
         target = KEPT / f"run-{label}.json"
         if target.exists():
             continue
-        recipe = {"epochs": epochs, "measured": epochs} if epochs else {}
         options = Options(variant, recipe=recipe, features=f"{runs}/maps")
         found = train(model, [data], f"{runs}/{label}", seed=seed, resume=True, options=options)
         found.pop("weights")
