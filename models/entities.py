@@ -40,7 +40,7 @@ def merged(texts: Sequence[str], theta: float) -> I64:
     `theta` is a cosine in 0-1; at 1 only texts with the same words in the same order are merged."""
     number: dict[str, int] = {}
     said = np.array([number.setdefault(normalised(text), len(number)) for text in texts], dtype=np.int64)
-    if theta >= 1 or not number:
+    if theta >= 1:
         return said
     pairs = list(near_same(weighed(list(number)), theta))
     left, right = (np.concatenate([pair[side] for pair in pairs]) for side in (0, 1))

@@ -87,7 +87,7 @@ class MgrmEl(System):
         self.phrases = Phrases(config.width, config.dropout)
         self.visual = MaskedEncoder(config, config.visual_mask)
         self.textual = MaskedEncoder(config, config.textual_mask)
-        self.sharpness = nn.Parameter(torch.tensor(1 / 0.07).log())
+        self.sharpness = nn.Parameter(torch.tensor(1 / 0.07).log())  # of info_nce: minus log temperature
         self.lesson = nn.ModuleDict()
 
     def embed_images(self, maps: Maps) -> Tensor:

@@ -32,6 +32,14 @@ def test_a_chain_of_near_same_texts_is_one_entity():
     assert merged(without_the_link, theta).tolist() == [0, 1, 2, 3]
 
 
+def test_rare_words_weigh_more_and_come_first():
+    found = entities.weighed(["a lake", "a roof", "a a roof"])
+    once, twice, thrice = (np.log(4 / (1 + n)) + 1 for n in (1, 2, 3))
+    expected = np.array([[once, thrice], [twice, thrice], [twice, 2 * thrice]])
+    assert found.words.tolist() == [[0, 2], [1, 2], [1, 2]]
+    np.testing.assert_allclose(found.values, expected / np.linalg.norm(expected, axis=1)[:, None], rtol=1e-5)
+
+
 @pytest.mark.parametrize("theta", [0.3, 0.6, 0.8, 0.95])
 def test_nothing_is_missed_by_comparing_only_texts_that_share_a_rare_word(theta, monkeypatch):
     monkeypatch.setattr(entities, "STRIP", 7)

@@ -63,6 +63,18 @@ def test_padding_has_no_influence(kind, transformer):
     assert (together[0] - together[2]).norm() > 0.01
 
 
+def test_rounding_to_bfloat16_hardly_changes_a_vector():
+    model, seen = made(), maps(4)
+    rough = Maps(seen.middle.bfloat16(), seen.last.bfloat16())
+    with torch.inference_mode():
+        exact = model.embed_images(seen), model.embed_texts(TEXTS)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = model.embed_images(rough), model.embed_texts(TEXTS)
+    for one, other in zip(exact, rounded, strict=True):
+        assert other.dtype == torch.float32
+        assert (one * other).sum(1).min() > 0.999
+
+
 @pytest.mark.parametrize("m", [0.0, 1e-12])
 def test_a_token_of_no_saliency_has_no_influence(m):
     tower, tokens, real = encoder(), torch.randn(2, 5, 32), torch.ones(2, 5, dtype=torch.bool)
@@ -101,6 +113,7 @@ def test_without_transformer_a_vector_is_the_mean_weighed_by_saliency():
         mean = (m * tower.norm(tokens)).sum(1) / m.sum(1)
         torch.testing.assert_close(vectors, fn.normalize(tower.out(mean), dim=1))
     assert m.std() > 0.01
+    assert m.max() <= 1
 
 
 def test_without_mask_every_token_counts_the_same():
@@ -209,6 +222,23 @@ def test_an_entity_loss_that_is_switched_off_is_gone(gone):
     assert found.keys() == {"match", "image_entity", "text_entity", "sparsity"} - {gone}
     expected = info_nce(model.embed_images(lot.maps), model.embed_texts(lot.texts), 1 / 0.07, lot.unclear)
     torch.testing.assert_close(found["match"], expected)
+
+
+@pytest.mark.parametrize(
+    ("loss", "taught"),
+    [
+        ("image_entity", {"regions", "visual", "lesson.image_entity"}),
+        ("text_entity", {"words", "phrases", "textual", "lesson.text_entity"}),
+    ],
+)
+def test_an_entity_loss_teaches_its_own_modality_only(loss, taught):
+    model = made()
+    model.prepare(Facts(6, TEXTS, ["one"]))
+    model.losses(batch())[loss].backward()
+    moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+    found = {part for part in taught if any(name.startswith(f"{part}.") for name in moved)}
+    assert found == taught
+    assert all(name.startswith(tuple(taught)) for name in moved)
 
 
 def test_everything_learns():
