@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
-from qgis.PyQt.QtCore import Qt, pyqtSignal
+from qgis.PyQt.QtCore import Qt, QUrl, pyqtSignal
+from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -148,6 +149,7 @@ class ModelsDialog(QDialog):
         self.pick_button.setVisible(not model["installed"])
         self.fetch_button.setVisible(not model["installed"] and bool(model["url"]))
         if model["card"]:
+            self.card.setSearchPaths([str(Path(model["card"]).parent)])  # of its pictures
             show = getattr(self.card, "setMarkdown", self.card.setPlainText)  # since Qt 5.14
             show(Path(model["card"]).read_text(encoding="utf-8"))
         else:
@@ -175,7 +177,8 @@ class ModelsDialog(QDialog):
         self.list.setAccessibleName("Models")
         self.list.setToolTip("Models: each sees rasters in its own way")
         self.card = QTextBrowser(self)
-        self.card.setOpenExternalLinks(True)
+        self.card.setOpenLinks(False)  # a card also names files of the repository, which are not here
+        self.card.anchorClicked.connect(open_address)
         self.card.setAccessibleName("Card of the model")
         self.card.setToolTip("Data, licences, figures and limits of the model")
         column = QVBoxLayout(self)
@@ -212,6 +215,12 @@ class ModelsDialog(QDialog):
         column.addWidget(self.news)
         column.addLayout(row)
         return column
+
+
+def open_address(address: QUrl) -> None:
+    """Open a web address in the person's browser."""
+    if address.scheme() in {"http", "https"}:
+        QDesktopServices.openUrl(address)
 
 
 def weights_words(model: Json) -> str:

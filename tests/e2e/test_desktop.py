@@ -78,3 +78,20 @@ def test_panel_without_engine_says_what_to_press(
     desktop.choose(*WAY_TO_PANEL)
     desktop.widget("Set up engine")
     desktop.screenshot("no-engine")
+
+
+@pytest.mark.timeout(600)
+def test_every_model_is_listed(desktop: Desktop, own_scene: Path, quiet_home: dict[str, str]) -> None:
+    make_profile(desktop.folder)
+    desktop.start(own_scene, env=quiet_home)
+    desktop.choose(*WAY_TO_PANEL)
+    desktop.press("Engine menu")
+    desktop.choose("Models ...")
+
+    def listed(seen: Seen) -> str:
+        found = find(seen["widgets"], "Models", enabled=False)
+        return found["text"] if found and "Compact" in found["text"] else ""
+
+    titles = desktop.wait(listed, "list of models")
+    desktop.screenshot("models")
+    assert [name for name in ("GaLR", "MTGFE", "DOVE", "MGRM-EL") if name not in titles] == []

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from qgis.core import Qgis, QgsSettings
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import Qt, QUrl
+from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QFileDialog, QMessageBox
 
 WAIT_MS = 8000
@@ -145,6 +146,19 @@ def test_a_card_is_shown(ready, tmp_path):
     ready.models._choose("compact")
     assert ready.models.card.toPlainText().splitlines()[0] == "The card"
     assert "What it cannot see." in ready.models.card.toPlainText()
+
+
+def test_of_a_cards_links_only_web_addresses_are_opened(ready, monkeypatch):
+    opened = []
+    monkeypatch.setattr(QDesktopServices, "openUrl", opened.append)
+    for link in (
+        "../../docs/decisions/0004-scores.md",
+        "file:///etc/passwd",
+        "https://arxiv.org/abs/2204.09868",
+    ):
+        ready.models.card.anchorClicked.emit(QUrl(link))
+    assert [url.host() for url in opened] == ["arxiv.org"]
+    assert not ready.models.card.openLinks()
 
 
 def test_weights_without_an_address_can_only_be_picked(ready):
