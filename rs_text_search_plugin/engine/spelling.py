@@ -16,8 +16,8 @@ from rs_text_search_plugin.models.lexicon import read_words, taught_words
 
 from .vocabulary import words as vocabulary_words
 
-SHORTEST, LONG = 5, 8
-"""Letters from which on a slip is repaired, and two slips; below SHORTEST only swapped letters are."""
+SHORTEST, LONG = 4, 8
+"""Letters from which on a word is repaired, and from which on by two slips."""
 WORD = re.compile(r"[^\W\d_]+")
 LITTLE_WORDS = frozenset({"and", "are", "for", "from", "has", "not", "the", "with"})
 
@@ -55,7 +55,7 @@ def repaired(text: str) -> str:
 @cache
 def repair(word: str) -> str | None:
     """The word that was meant by a lower-case one; None when it is fine or nobody can tell."""
-    if len(word) < SHORTEST - 1 or is_known(word):
+    if len(word) < SHORTEST or is_known(word):
         return None
     limit = 2 if len(word) >= LONG else 1
     near = [
@@ -64,16 +64,14 @@ def repair(word: str) -> str | None:
         if other[0] == word[0] and abs(len(word) - len(other)) <= limit
     ]
     best = min((entry for entry in near if entry[0] <= limit), default=None)
-    if best is None or (len(word) < SHORTEST and sorted(word) != sorted(best[-1])):
-        return None
-    return best[-1]
+    return best[-1] if best else None
 
 
 def is_known(word: str) -> bool:
     """Whether it is a known word, a regular form of one, or two of them written as one."""
     known = lexicon().known
     stems = {word, word.removesuffix("s"), re.sub("(?<=[hosxz])es$", "", word), re.sub("ies$", "y", word)}
-    stems |= {stem for end in ("ed", "ing") if len(stem := word.removesuffix(end)) >= SHORTEST}
+    stems |= {stem for end in ("ed", "ing") if len(stem := word.removesuffix(end)) > SHORTEST}
     halves = ((word[:cut], word[cut:]) for cut in range(3, len(word) - 2))
     return not known.isdisjoint(stems) or any(
         {a, b} <= known and LITTLE_WORDS.isdisjoint({a, b}) for a, b in halves

@@ -22,8 +22,9 @@ from .synthetic import SyntheticIndex, checkerless, unit
         ("industrlarea", None),  # nobody can tell
         ("residencial", "residential"),
         ("motorwy juncton", "motorway junction"),
-        ("pnod", "pond"),  # of short words only swapped letters are repaired
-        ("pomd", None),
+        ("pnod", "pond"),
+        ("rver", "river"),
+        ("pnd", None),  # too short
         ("Tenis courts, swiming pool", "tennis courts, swimming pool"),
     ],
 )
