@@ -26,7 +26,7 @@ from rs_text_search_plugin.models.phrases import phrases as model_phrases
 
 from . import word_vectors
 from .calibration import Calibration, clarity, gain, lines, percent, usual
-from .query import phrases, unit
+from .query import unit
 from .types import F32, Encoder
 
 NONSENSE = (
@@ -67,7 +67,7 @@ def truth(encoder: Encoder, images: F32, rows: list[dict[str, object]]) -> Truth
     told = np.stack(
         [[all(word in caption for word in _stems(name)) for caption in captions] for name in names]
     )
-    texts = phrases(encoder, [*names, *NONSENSE])
+    texts = word_vectors.asked(encoder, [*names, *NONSENSE])
     none = np.zeros((len(NONSENSE), len(rows)), dtype=bool)
     yes, no = np.concatenate([yes, none]), np.concatenate([~yes & ~told, ~none])
     return Truth(texts, images, yes, no, scenes, word_vectors.vectors(encoder))

@@ -134,7 +134,7 @@ def _score_all(indexes: list[Index], encoder: Encoder, query: Query, zone: Zone 
     model = calibration(encoder)
     backgrounds = [background(index.vectors) for index in indexes]
     words = [text for text in (query.text, query.without) if text.strip()]
-    vectors = queries.phrases(encoder, words) if words else np.zeros((0, encoder.dim), dtype=np.float32)
+    vectors = word_vectors.asked(encoder, words) if words else np.zeros((0, encoder.dim), dtype=np.float32)
     negative = vectors[-1] if query.without.strip() else None
     positive = vectors[0] if query.text.strip() else None
     marked = bool(query.like or query.unlike)

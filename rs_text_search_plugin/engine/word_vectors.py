@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,35 @@ def cache_folder() -> Path:
     return Path(base) / "rs-text-search"
 
 
+ENTRY_SHARE = 0.5
+"""Say of the vocabulary in a query that is one of its entries, against the typed words' 1."""
 _known: dict[str, F32] = {}
+
+
+def asked(encoder: Encoder, texts: list[str]) -> F32:
+    """n queries -> (n, dim) unit length. One that is an entry of the vocabulary, or a synonym of one, is helped by
+    the entry's other words: an encoder knows some of them better than others (query expansion by thesaurus).
+    """
+    found = phrases(encoder, texts)
+    rows = [entries().get(_bare(text)) for text in texts]
+    matching = [number for number, row in enumerate(rows) if row is not None]
+    if matching:
+        own = vectors(encoder)[[row for row in rows if row is not None]]
+        found[matching] = unit(found[matching] + ENTRY_SHARE * own)
+    return found
+
+
+@cache
+def entries() -> dict[str, int]:
+    """Names and synonyms of the vocabulary, bare, and the row of their entry; a name goes before a synonym."""
+    table = {_bare(synonym): row for row, word in enumerate(words()) for synonym in word.also}
+    return table | {_bare(word.name): row for row, word in enumerate(words())}
+
+
+def _bare(text: str) -> str:
+    """Lower-case words without articles and a plural s."""
+    found = re.findall(r"[a-z]+", text.lower())
+    return " ".join(word.removesuffix("s") for word in found if word not in {"a", "an", "the"})
 
 
 def vectors(encoder: Encoder) -> F32:

@@ -22,7 +22,6 @@ from rs_text_search_plugin.models.datasets import Row, open_dataset
 
 from rs_text_search_plugin.engine import word_vectors
 from rs_text_search_plugin.engine.calibration import POSSIBLE, STRONG, calibration, gain, lines, percent
-from rs_text_search_plugin.engine.query import phrases
 from rs_text_search_plugin.engine.spelling import repaired
 from rs_text_search_plugin.engine.types import F32, Encoder
 from tests.bench.mosaic import indexed
@@ -83,7 +82,7 @@ def queries(encoder: Encoder, name: str, rows: Sequence[Row]) -> Queries:
     texts = [repaired(query) for place in chosen for query in place.queries]
     truth = [shown(place, name, rows) for place in chosen for _ in place.queries]
     yes, perhaps = (np.stack(side, axis=1) for side in zip(*truth, strict=True))
-    return Queries(phrases(encoder, texts), yes, perhaps)
+    return Queries(word_vectors.asked(encoder, texts), yes, perhaps)
 
 
 def mosaics(rows: Sequence[Row], count: int) -> Iterator[npt.NDArray[np.intp]]:

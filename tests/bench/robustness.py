@@ -20,8 +20,8 @@ from rs_text_search_plugin.models.datasets import Row, open_dataset, pixels
 from rs_text_search_plugin.models.evaluation import embed_texts, recalls
 from rs_text_search_plugin.models.phrases import phrases as model_phrases
 
-from rs_text_search_plugin.engine.query import phrases
 from rs_text_search_plugin.engine.types import F32, Encoder
+from rs_text_search_plugin.engine.word_vectors import asked as embedded
 
 Picture = Image.Image
 Change = Callable[[Picture], Picture]
@@ -112,7 +112,7 @@ class Bench:
         captions = [caption for row in rows for caption in row.captions]
         scenes = sorted({row.label for row in rows})
         names = [model_phrases().labels.get(scene, (scene,))[0] for scene in scenes]
-        self.captions, self.scenes = embed_texts(encoder, captions), phrases(encoder, names)
+        self.captions, self.scenes = embed_texts(encoder, captions), embedded(encoder, names)
         self.owners = np.repeat(np.arange(len(rows)), [len(row.captions) for row in rows])
         self.labels = np.array([scenes.index(row.label) for row in rows])
 

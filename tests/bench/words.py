@@ -22,9 +22,9 @@ from rs_text_search_plugin.models.lexicon import taught_words
 from rs_text_search_plugin.models.phrases import phrases as model_phrases
 from rs_text_search_plugin.models.text import words
 
-from rs_text_search_plugin.engine.query import phrases
 from rs_text_search_plugin.engine.spelling import repaired
 from rs_text_search_plugin.engine.types import F32, Encoder
+from rs_text_search_plugin.engine.word_vectors import asked as embedded
 from tests.bench.gallery import gallery
 from tests.bench.people import places
 
@@ -89,7 +89,7 @@ class Bench:
     def measured(self, asked: Sequence[Asked], change: Callable[[str], str]) -> Hits:
         """Precision of every query after `change`."""
         table, texts = places(), sorted({change(entry.query) for entry in asked})
-        vectors = dict(zip(texts, phrases(self.encoder, texts), strict=True))
+        vectors = dict(zip(texts, embedded(self.encoder, texts), strict=True))
         hits = {}
         for entry in asked:
             right = table[entry.place].labels[entry.data]
