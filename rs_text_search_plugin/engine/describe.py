@@ -8,6 +8,7 @@ import numpy as np
 
 from . import vocabulary, word_vectors
 from .calibration import POSSIBLE, STRONG, background, calibration, gain, lines, percent
+from .query import unit
 from .types import F32, I64, Description, Encoder, Tag
 from .vocabulary import Word
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
 TAGS = 12
 IN_SENTENCE = 4
-ALIKE = 0.7
-"""Two words whose vectors are so close say the same; a sentence names the better one."""
+ADDS, STANDS_OUT, KIN = 0.15, 1.0, 100
+"""A word adds to those before it when the part of it that they leave out has a cosine of ADDS with the tile, and lies
+STANDS_OUT standard deviations above the KIN tiles which the first word fits best. Set by looking at RSICD val."""
 LITTLE_WORDS = frozenset({"a", "an", "the", "of", "with", "in", "on", "by", "and"})
 
 
@@ -30,7 +32,10 @@ def describe(index: Index, tile_id: int, encoder: Encoder) -> Description:
     scores = _scores(index, encoder, texts, index.vectors[[position]])[0]
     order = np.argsort(-scores, kind="stable")
     words = [vocabulary.words()[i] for i in chosen]
-    text = sentence([words[i] for i in order], scores[order], texts[order])
+    ranked = [words[i] for i in order]
+    tile = np.asarray(index.vectors[position], dtype=np.float32)
+    told = telling(ranked, scores[order], texts[order], tile, background(index.vectors))
+    text = sentence([ranked[i] for i in told], scores[order][told])
     tags = (Tag(words[i].name, words[i].group, round(float(scores[i]), 1)) for i in order[:TAGS])
     corners = tuple((float(x), float(y)) for x, y in index.corners(np.array([position]))[0])
     sure = bool(len(scores) and scores[order[0]] >= STRONG)
@@ -54,11 +59,37 @@ def _scores(index: Index, encoder: Encoder, texts: F32, tiles: F32) -> F32:
     return percent(raw * slope + offset)
 
 
-def sentence(words: list[Word], scores: F32, texts: F32) -> str:
-    """One plain sentence from words ranked by score, (k,), with their vectors, (k, dim)."""
-    picked = _distinct(words, scores, texts)
-    sure = [words[i].say for i in picked if scores[i] >= STRONG]
-    perhaps = [words[i].say for i in picked if scores[i] < STRONG]
+def telling(words: list[Word], scores: F32, texts: F32, tile: F32, tiles: F32) -> list[int]:
+    """Which possible words to tell of a tile (dim,): the best one, then those that add something.
+
+    words, scores (k,) and texts (k, dim) from the best down; tiles (n, dim) of the same index. This is orthogonal
+    matching pursuit (Pati et al. 1993), as others read image vectors by words (Bhalla et al., SpLiCE, 2024).
+    """
+    kin = tiles[np.argsort(-(tiles @ texts[0]))[:KIN]] if len(tiles) >= 2 * KIN else tiles[:0]
+    covered = np.zeros((0, texts.shape[1]), dtype=np.float32)
+    picked: list[int] = []
+    said: set[str] = set()
+    for i in map(int, np.flatnonzero(scores >= POSSIBLE)):
+        name = {part.rstrip("s") for part in words[i].name.split()} - LITTLE_WORDS  # "car park" after "cars"
+        left = unit(texts[i] - covered.T @ (covered @ texts[i]))
+        if picked and not (said.isdisjoint(name) and _adds(left, tile, kin)):
+            continue
+        picked, said, covered = [*picked, i], said | name, np.concatenate([covered, left[None]])
+        if len(picked) == IN_SENTENCE:
+            break
+    return picked
+
+
+def _adds(left: F32, tile: F32, kin: F32) -> bool:
+    usual = kin @ left
+    least = float(usual.mean() + STANDS_OUT * usual.std()) if len(usual) else 0.0
+    return float(tile @ left) > max(ADDS, least)
+
+
+def sentence(words: list[Word], scores: F32) -> str:
+    """One plain sentence from the words to tell, the best first, with their scores, (k,)."""
+    sure = [word.say for word, score in zip(words, scores, strict=True) if score >= STRONG]
+    perhaps = [word.say for word, score in zip(words, scores, strict=True) if score < STRONG]
     if sure:
         text = listed(sure[:2], "and")
         text += f"; also {listed(sure[2:], 'and')}" if sure[2:] else ""
@@ -67,20 +98,6 @@ def sentence(words: list[Word], scores: F32, texts: F32) -> str:
     if perhaps:
         return f"Probably {listed(perhaps[:2], 'or')}, but I am not sure."
     return "I cannot tell what this is."
-
-
-def _distinct(words: list[Word], scores: F32, texts: F32) -> list[int]:
-    """The first few possible words, each unlike those before it in meaning and in what it is called."""
-    picked: list[int] = []
-    said: set[str] = set()
-    for i in np.flatnonzero(scores >= POSSIBLE):
-        name = {part.rstrip("s") for part in words[i].name.split()} - LITTLE_WORDS  # "car park" after "cars"
-        if said.isdisjoint(name) and all(float(texts[i] @ texts[j]) < ALIKE for j in picked):
-            picked.append(int(i))
-            said |= name
-        if len(picked) == IN_SENTENCE:
-            break
-    return picked
 
 
 def listed(items: list[str], last: str) -> str:

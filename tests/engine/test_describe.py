@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rs_text_search_plugin.engine import word_vectors
-from rs_text_search_plugin.engine.describe import describe, listed, sentence, visible
+from rs_text_search_plugin.engine.describe import KIN, describe, listed, sentence, telling, visible
 from rs_text_search_plugin.engine.errors import IndexMismatch
 from rs_text_search_plugin.engine.vocabulary import Word, words
 
@@ -102,28 +102,55 @@ WORDS = [
 @pytest.mark.parametrize(
     ("scores", "text"),
     [
-        ([95, 40, 30, 20, 10], "Boats."),
-        ([95, 90, 30, 20, 10], "Boats and a harbour."),
-        ([95, 90, 85, 82, 81], "Boats and a harbour; also the sea and a car park."),
-        ([95, 60, 30, 20, 10], "Boats; perhaps also a harbour."),
-        ([70, 60, 30, 20, 10], "Probably boats or a harbour, but I am not sure."),
-        ([40, 30, 20, 10, 0], "I cannot tell what this is."),
+        ([95], "Boats."),
+        ([95, 90], "Boats and a harbour."),
+        ([95, 90, 85, 82], "Boats and a harbour; also the sea and a car park."),
+        ([95, 60], "Boats; perhaps also a harbour."),
+        ([70, 60, 55], "Probably boats or a harbour, but I am not sure."),
+        ([], "I cannot tell what this is."),
     ],
 )
 def test_sentences(scores, text):
-    assert sentence(WORDS, np.array(scores, np.float32), np.eye(5, dtype=np.float32)) == text
+    assert sentence(WORDS[: len(scores)], np.array(scores, np.float32)) == text
 
 
-def test_two_words_for_one_thing_are_named_once():
-    same = np.ones((5, 2), np.float32) / np.sqrt(2)
-    assert sentence(WORDS, np.full(5, 90, np.float32), same) == "Boats."
+def told(scores, texts, tile, tiles=None, words=None):
+    tiles = np.zeros((0, len(tile)), np.float32) if tiles is None else tiles
+    return telling(
+        words or WORDS,
+        np.array(scores, np.float32),
+        np.asarray(texts, np.float32),
+        unit(np.array(tile)),
+        tiles,
+    )
+
+
+APART = np.eye(5)
+
+
+def test_only_possible_words_are_told_and_at_most_four():
+    assert told([99, 98, 97, 96, 95], APART, np.ones(5)) == [0, 1, 2, 3]
+    assert told([99, 60, 49, 20, 10], APART, np.ones(5)) == [0, 1]
+    assert told([49, 40, 30, 20, 10], APART, np.ones(5)) == []
+
+
+def test_a_word_must_add_to_those_before_it():
+    near = unit(np.array([[1.0, 0, 0], [0.9, 0.4, 0], [0.9, 0, 0.4], [0.9, 0.4, 0.1], [1, 0, 0]]))
+    tile = [0.8, 0.6, 0.0]  # the first word and something that only the second has, too
+    assert told([99, 98, 97, 96, 95], near, tile) == [0, 1]
+
+
+def test_a_word_must_add_more_than_to_tiles_of_the_same_kind():
+    rng = np.random.default_rng(0)
+    usual = unit(np.column_stack([np.ones(3 * KIN), rng.normal(0.5, 0.05, 3 * KIN), np.zeros((3 * KIN, 3))]))
+    assert told([99, 98, 10, 10, 10], APART, [1, 0.4, 0, 0, 0], usual) == [0]
+    assert told([99, 98, 10, 10, 10], APART, [1, 0.9, 0, 0, 0], usual) == [0, 1]
 
 
 def test_a_thing_already_named_is_not_named_again():
     names = ("cars", "car park", "crowded with cars", "trees", "shed")
     words = [Word(name, "object", name, (), np.inf) for name in names]
-    scores = np.array([99, 98, 92, 85, 10], np.float32)
-    assert sentence(words, scores, np.eye(5, dtype=np.float32)) == "Cars and trees."
+    assert told([99, 98, 92, 85, 10], APART, np.ones(5), words=words) == [0, 3]
 
 
 def test_lists_read_as_people_write_them():
