@@ -71,11 +71,12 @@ clean:  ## remove everything that was built, the environments too
 	rm -rf build dist .venv .venv-qgis *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 # ---- what the targets above stand on ----
-.venv/.ready: pyproject.toml resources/engine-requirements.txt | build/.python
+.venv/.ready: pyproject.toml resources/engine-requirements.txt resources/engine-requirements-alone.txt | build/.python
 	@echo "Setting up the engine's environment in .venv (once; a few minutes)"
 	@python3 -m venv .venv
 	@$(PYTHON) -m pip install -q --no-deps --retries 0 $(TORCH_INDEX) $$(grep '^torch==' resources/engine-requirements.txt) $(QUIETLY)
 	@$(PYTHON) -m pip install -q -r resources/engine-requirements.txt wheel $(QUIETLY)
+	@$(PYTHON) -m pip install -q --no-deps -r resources/engine-requirements-alone.txt $(QUIETLY)
 	@$(PYTHON) -m pip install -q --no-build-isolation -e '.[dev]' $(QUIETLY)
 	@touch $@
 

@@ -8,6 +8,7 @@ and a shift."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,10 @@ from torch.nn import functional as fn
 
 UNITS = (3, 4, 6)
 CHANNELS = (256, 512, 1024)
+SITES = 3 * sum(UNITS)
+"""Convolutions inside units, shortcuts aside: these get what `reduce` gets."""
+STEPS = 255
+"""In 8 bits a value that is never negative is one of this many steps, or 0."""
 INPUT_MEAN = (0.485, 0.456, 0.406)
 INPUT_STD = (0.229, 0.224, 0.225)
 
@@ -58,12 +63,23 @@ class ResNet50V2(nn.Module):
     """(B, 3, S, S) RGB in 0-1 -> stage 2 (B, 512, S/8, S/8) and stage 3 (B, 1024, S/16, S/16), both after
     their last ReLU."""
 
+    peaks: Tensor
+    """(SITES,) the largest value worth telling apart in front of each convolution, for 8-bit arithmetic
+    (peaks.py); 0 where it was never measured."""
+
     def __init__(self) -> None:
         super().__init__()
         self.input = nn.ParameterDict({"scale": torch.ones(3), "shift": torch.zeros(3)})
         self.stem = nn.Conv2d(3, 64, 7, 2, padding=3)
         self.stages = nn.ModuleList(_stage(number) for number in range(len(UNITS)))
         self.close = Affine(CHANNELS[-1])
+        self.register_buffer("peaks", torch.zeros(SITES))
+        self.register_load_state_dict_pre_hook(_unmeasured)
+
+    def sites(self) -> list[nn.Conv2d]:
+        """The convolutions that `peaks` is about, in its order."""
+        units = [unit for stage in self.stages for unit in stage]  # type: ignore[attr-defined]
+        return [conv for unit in units for conv in (unit.reduce, unit.spatial, unit.expand)]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = x * self.input["scale"].view(1, 3, 1, 1).to(x.dtype) + self.input["shift"].view(1, 3, 1, 1).to(
@@ -74,6 +90,11 @@ class ResNet50V2(nn.Module):
         middle = self.stages[1](x)
         # stage 3's first normalisation is also how stage 2 looks to the layer after it
         return self.stages[2][0].open(middle), self.close(self.stages[2](middle))  # type: ignore[index]
+
+
+def _unmeasured(_module: nn.Module, state: dict[str, Any], prefix: str, *_rest: Any) -> None:
+    """A state without peaks is that of a backbone whose peaks nobody has measured."""
+    state.setdefault(prefix + "peaks", torch.zeros(SITES))
 
 
 def _stage(number: int) -> nn.Sequential:

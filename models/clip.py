@@ -16,6 +16,8 @@ from torch.nn import functional as fn
 
 from rs_text_search_plugin.engine.errors import ModelError
 
+from .runtime import with_torch
+
 
 class ClipTowers(nn.Module):
     """open_clip's model and tokenizer behind `images` and `texts`."""
@@ -29,8 +31,14 @@ class ClipTowers(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
-    def images(self, x: Tensor) -> Tensor:
-        """(B, 3, S, S) RGB in 0-1 -> (B, dim) unit length."""
+    @property
+    def about(self) -> str:
+        """What does the work, in which precision, and why."""
+        return str(with_torch(self.mean.device, "open_clip runs on it"))
+
+    def images(self, tiles: Tensor) -> Tensor:
+        """(B, S, S, 3) RGB uint8 -> (B, dim) unit length."""
+        x = tiles.permute(0, 3, 1, 2) / 255  # (B, 3, S, S)
         return fn.normalize(self.model.encode_image((x - self.mean) / self.std).float(), dim=1)
 
     def texts(self, texts: Sequence[str]) -> Tensor:

@@ -1,5 +1,4 @@
-"""Any two-tower torch module as the engine's Encoder: batches, resizing and normalising on the device, unit
-vectors out."""
+"""Any two towers as the engine's Encoder: batches, resizing on the device, unit vectors out."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from torch.nn import functional as fn
 
 from rs_text_search_plugin.engine.types import F32, U8
 
-from . import checkpoint, clip
+from . import checkpoint, clip, runtime
 from .system import System
 from .weights import sha256
 
@@ -24,10 +23,15 @@ BATCH = {"cpu": 16, "cuda": 256}
 
 
 class TwoTowers(Protocol):
-    """What a model file offers: unit vectors of squares in 0-1 and of texts."""
+    """What a model file offers: unit vectors of squares and of texts."""
 
-    def images(self, x: Tensor) -> Tensor:
-        """(B, 3, S, S) RGB in 0-1 -> (B, dim)."""
+    @property
+    def about(self) -> str:
+        """What does the work, in which precision, and why."""
+        ...
+
+    def images(self, tiles: Tensor) -> Tensor:
+        """(B, S, S, 3) RGB uint8 -> (B, dim)."""
         ...
 
     def texts(self, texts: Sequence[str]) -> Tensor:
@@ -35,8 +39,24 @@ class TwoTowers(Protocol):
         ...
 
 
+class Seeing:
+    """A system behind the sight that suits its device."""
+
+    def __init__(self, system: System, sight: runtime.Sight) -> None:
+        self.system, self.sight = system, sight
+        self.about = sight.about
+
+    def images(self, tiles: Tensor) -> Tensor:
+        """(B, INPUT_PX, INPUT_PX, 3) RGB uint8 -> (B, dim) unit length."""
+        return self.system.embed_images(self.sight(tiles))
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """n texts -> (n, dim) unit length."""
+        return self.system.embed_texts(texts)
+
+
 class TorchEncoder:
-    """An Encoder (see engine/types.py) over a model that already is on `device` and in its precision."""
+    """An Encoder (see engine/types.py) over towers that already are on `device`."""
 
     def __init__(
         self, name: str, towers: TwoTowers, fingerprint: str, *, dim: int, size: int, device: torch.device
@@ -47,12 +67,13 @@ class TorchEncoder:
         self.size = size
         self.device = device
         self.towers = towers
+        self.about = towers.about
 
     def images(self, tiles: U8) -> F32:
         """(n, h, w, 3) RGB uint8 -> (n, dim) unit length."""
         found = np.empty((len(tiles), self.dim), np.float32)
         step = BATCH[self.device.type]
-        with torch.inference_mode(), self._precision():
+        with torch.inference_mode(), runtime.precision(self.device):
             for start in range(0, len(tiles), step):
                 x = squares(_tensor(tiles[start : start + step]).to(self.device), self.size)
                 found[start : start + step] = self.towers.images(x).float().cpu().numpy()
@@ -65,10 +86,6 @@ class TorchEncoder:
         with torch.inference_mode():
             return self.towers.texts(texts).float().cpu().numpy()
 
-    def _precision(self) -> torch.autocast:
-        # on a CPU the module itself is cast, which spares a conversion for each layer
-        return torch.autocast("cuda", torch.float16, enabled=self.device.type == "cuda")
-
 
 def _tensor(tiles: U8) -> Tensor:
     # torch warns about memory that it may not write to, such as a mapped file
@@ -76,41 +93,34 @@ def _tensor(tiles: U8) -> Tensor:
 
 
 def squares(tiles: Tensor, size: int) -> Tensor:
-    """(n, h, w, 3) uint8 -> (n, 3, size, size) float in 0-1, bilinear with antialiasing."""
-    x = tiles.permute(0, 3, 1, 2).float()
-    if x.shape[2:] != (size, size):
-        x = fn.interpolate(x, (size, size), mode="bilinear", antialias=True)
-    return x / 255
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether this CPU multiplies bf16 in hardware; elsewhere torch emulates it, slowly."""
-    checks = [getattr(torch.cpu, f"_is_{kind}_supported", None) for kind in ("avx512_bf16", "amx_tile")]
-    return device.type == "cpu" and any(check() for check in checks if check)
+    """(n, h, w, 3) uint8 -> (n, size, size, 3) uint8, bilinear with antialiasing, as Pillow does it."""
+    if tiles.shape[1:3] == (size, size):
+        return tiles
+    x = tiles.permute(0, 3, 1, 2)
+    if x.is_cuda:  # torch resizes bytes on a CPU only, where it is ten times faster than resizing floats
+        x = x.float()
+    x = fn.interpolate(x, (size, size), mode="bilinear", antialias=True)
+    return x.round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def build(entry: Mapping[str, Any], path: Path, device: str) -> TorchEncoder:
     """A registry entry (with its `name`) and its weights -> an encoder on `device`."""
     place = torch.device(device)
-    towers: System | clip.ClipTowers
+    towers: Seeing | clip.ClipTowers
     if entry["kind"] == "system":
-        towers = checkpoint.load(path)
-        if has_bf16(place):
-            towers.backbone.to(torch.bfloat16)
-        towers.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        system = checkpoint.load(path).to(place)
+        towers, dim = Seeing(system, runtime.sight(system.backbone, place)), system.dim
     else:
-        towers = clip.load(path, entry)
-    return TorchEncoder(
-        entry["name"],
-        towers.to(place).eval(),
-        fingerprint(entry, path),
-        dim=towers.dim if isinstance(towers, System) else entry["dim"],
-        size=entry["size_px"],
-        device=place,
-    )
+        towers, dim = clip.load(path, entry).to(place), entry["dim"]
+    mark = fingerprint(entry, path)
+    return TorchEncoder(entry["name"], towers, mark, dim=dim, size=entry["size_px"], device=place)
 
 
 def fingerprint(entry: Mapping[str, Any], path: Path) -> str:
     """sha256 over the weights and whatever decides how a tile enters the network."""
-    parts = [sha256(path), "bilinear antialiased", *(f"{key}={entry.get(key)}" for key in PREPROCESSING)]
+    parts = [
+        sha256(path),
+        "bilinear antialiased bytes",
+        *(f"{key}={entry.get(key)}" for key in PREPROCESSING),
+    ]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()

@@ -22,7 +22,8 @@ from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import F32, I64, U8
 
 from . import checkpoint
-from .encoder import BATCH, has_bf16, squares
+from .encoder import BATCH, squares
+from .runtime import precision, sight
 from .system import INPUT_PX, FusionSystem
 
 PAIRS = 512
@@ -82,22 +83,19 @@ class Scores:
 def open_scores(path: Path, tiles: Iterable[U8], texts: Sequence[str]) -> Scores:
     """The fusion encoder in a file over pictures (h, w, 3) of any size and texts. Raises ModelError."""
     system = open_fusion(path)
-    keys = []
+    look, keys = sight(system.backbone, torch.device("cpu")), []
     with precision(torch.device("cpu")):
         for tile in tiles:
             x = squares(torch.from_numpy(np.require(tile[None], requirements="W")), INPUT_PX)
-            keys.append(system.keys(system.see(x)).to(torch.bfloat16))
+            keys.append(system.keys(look(x)).to(torch.bfloat16))
     return Scores(system, torch.cat(keys), texts)
 
 
 def open_fusion(path: Path) -> FusionSystem:
-    """The fusion system in a file, in the precision this processor is fast in. Raises ModelError."""
+    """The fusion system in a file. Raises ModelError."""
     system = checkpoint.load(path)
     if not isinstance(system, FusionSystem):
         raise ModelError(f"{path.name} cannot rerank.", "Choose a model with a fusion encoder.")
-    if has_bf16(torch.device("cpu")):
-        system.backbone.to(torch.bfloat16)
-    system.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return system
 
 
@@ -111,6 +109,7 @@ class FusionReranker:
         self, name: str, system: FusionSystem, device: torch.device, constants: Mapping[str, float]
     ) -> None:
         self.name, self.system, self.device = name, system, device
+        self.sight = sight(system.backbone, device)
         self.mix = constants.get("mix", 0.0)
         self.slope, self.offset = constants.get("slope", 1.0), constants.get("offset", 0.0)
 
@@ -126,7 +125,7 @@ class FusionReranker:
         return found
 
     def _probabilities(self, text: str, x: Tensor) -> Tensor:
-        maps = self.system.see(x)
+        maps = self.sight(x)
         score = self.system.match(self.system.keys(maps), [text] * len(x)).float()  # (n,)
         if self.mix:
             score = score + self.mix * (self.system.embed_images(maps) @ self.system.embed_texts([text])[0])
@@ -139,9 +138,3 @@ def load(entry: Mapping[str, Any], path: Path, device: str) -> FusionReranker:
     place = torch.device(device)
     system = open_fusion(path).to(place)
     return FusionReranker(entry["name"], system, place, entry.get("rerank", {}))
-
-
-def precision(device: torch.device) -> torch.autocast:
-    """Half precision where the device has it: fp16 on CUDA, bf16 on a CPU that multiplies it."""
-    kind = torch.float16 if device.type == "cuda" else torch.bfloat16
-    return torch.autocast(device.type, kind, enabled=device.type == "cuda" or has_bf16(device))

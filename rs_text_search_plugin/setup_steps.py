@@ -164,8 +164,10 @@ def _install(python: str, requirements: Path) -> Generator[Command, Outcome, Non
     wheels = wheel_index(gpu.ok and bool(gpu.output.strip()))
     outcome = yield Command(f"Installing {torch}", python, (*PIP, *bar, "--no-deps", *wheels, torch))
     require(outcome, f"{torch} could not be installed.", hint)
-    outcome = yield Command("Installing the other packages", python, (*PIP, *bar, "-r", str(requirements)))
-    require(outcome, "The engine's packages could not be installed.", hint)
+    alone = requirements.with_name("engine-requirements-alone.txt")
+    for chosen in (("-r", str(requirements)), ("--no-deps", "-r", str(alone))):
+        outcome = yield Command("Installing the other packages", python, (*PIP, *bar, *chosen))
+        require(outcome, "The engine's packages could not be installed.", hint)
 
 
 def wheel_index(gpu: bool, platform: str = sys.platform) -> tuple[str, ...]:

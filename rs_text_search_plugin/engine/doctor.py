@@ -211,9 +211,8 @@ def _model() -> str:
         bool(np.allclose(np.linalg.norm(both, axis=1), 1, atol=1e-3)),
         "the encoder: vectors are not of unit length",
     )
-    return (
-        f"{encoder.name} embedded a tile and a text in {time.perf_counter() - start:.2f} s on {device.label}"
-    )
+    seconds, how = time.perf_counter() - start, getattr(encoder, "about", "")
+    return f"{encoder.name} embedded a tile and a text in {seconds:.2f} s on {device.label}; {how}"
 
 
 TRIALS: dict[str, tuple[str | None, Callable[[], str]]] = {

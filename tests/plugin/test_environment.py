@@ -230,6 +230,16 @@ def test_torch_is_installed_alone_from_its_own_index(folder):
     assert all(c.program == torch.program for c in (commands[2], rest))
 
 
+def test_what_asks_for_too_much_is_installed_without_it(folder):
+    """OpenVINO asks for a package that reports to its makers."""
+    generator = steps(folder, resource("engine-requirements.txt"), "1")
+    *_, rest, alone = drive(generator, [GOOD_PROBE, OK, OK, BAD, OK, OK])[:7]
+    assert alone.arguments[-1].endswith("alone.txt")
+    assert "--no-deps" in alone.arguments
+    assert "openvino==" in resource("engine-requirements-alone.txt").read_text()
+    assert "openvino" not in Path(rest.arguments[-1]).read_text()
+
+
 def test_no_space_is_told_before_anything_is_downloaded(folder, monkeypatch):
     monkeypatch.setattr(setup_steps, "SPACE_BYTES", 10**18)
     generator = steps(folder, resource("engine-requirements.txt"), "1")
@@ -246,7 +256,8 @@ def test_torch_builds_by_system_and_gpu():
 
 
 def test_every_requirement_is_pinned():
-    lines = resource("engine-requirements.txt").read_text().splitlines()
+    files = ("engine-requirements.txt", "engine-requirements-alone.txt")
+    lines = [line for file in files for line in resource(file).read_text().splitlines()]
     assert [line for line in lines if line and not line.startswith("#") and "==" not in line] == []
 
 

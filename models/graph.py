@@ -1,0 +1,87 @@
+"""The backbone as a graph of OpenVINO's operations, made straight from its tensors.
+
+With the peaks of peaks.py the convolutions inside units are done in 8 bits: what goes in is marked as 0 ... peak
+in 255 steps, and the weights are 8 bits in the file already. What runs along the shortcuts is not rounded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from .backbones import CHANNELS, STEPS, Affine, ResNet50V2, Unit
+from .checkpoint import quantised
+
+# With this package at hand, importing OpenVINO tells its makers so. To this process it is not at hand.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+
+from openvino import Model, Type  # noqa: E402
+from openvino import opset13 as op  # noqa: E402
+
+Node = Any
+
+
+def graph(backbone: ResNet50V2, size: int, eight_bits: bool) -> Model:
+    """uint8 (1, size, size, 3) RGB -> fp32 (1, places, 512) and (1, places, 1024), the `Maps` of one picture
+    (see system.py); size is a multiple of 32."""
+    peaks = iter(backbone.peaks.tolist() if eight_bits else [])
+    tile = op.parameter([1, size, size, 3], Type.u8)
+    x = op.transpose(op.convert(tile, "f32"), _whole(0, 3, 1, 2))  # (1, 3, S, S)
+    x = _scaled(x, backbone.input["scale"] / 255, backbone.input["shift"])
+    x = op.relu(_convolved(x, backbone.stem))  # (1, 64, S/2, S/2)
+    x = op.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3], "floor", "explicit").output(0)
+    opened = []
+    for stage in backbone.stages:
+        for number, unit in enumerate(stage):  # type: ignore[arg-type]
+            o = _opened(x, unit.open)
+            opened += [o] if number == 0 else []
+            x = _unit(x, o, unit, peaks)
+    middle = _places(opened[2], 4, CHANNELS[1])
+    return Model([middle, _places(_opened(x, backbone.close), 2, CHANNELS[2])], [tile], "backbone")
+
+
+def _unit(x: Node, opened: Node, unit: Unit, peaks: Iterator[float]) -> Node:
+    first, second, third = (next(peaks, 0.0) for _ in range(3))
+    kept = x if unit.shortcut is None else _convolved(opened, unit.shortcut, first)
+    y = op.relu(_convolved(opened, unit.reduce, first))
+    y = op.relu(_convolved(y, unit.spatial, second))
+    return op.add(_convolved(y, unit.expand, third), kept)
+
+
+def _opened(x: Node, affine: Affine) -> Node:
+    return op.relu(_scaled(x, affine.scale, affine.shift))
+
+
+def _scaled(x: Node, scale: Tensor, shift: Tensor) -> Node:
+    return op.add(op.multiply(x, _channels(scale)), _channels(shift))
+
+
+def _convolved(x: Node, conv: nn.Conv2d, peak: float = 0.0) -> Node:
+    """In 8 bits if there is a peak."""
+    kernel = op.constant(conv.weight.detach().float().numpy())
+    if peak:
+        low, high = (op.constant(np.full((1, 1, 1, 1), end, np.float32)) for end in (0.0, peak))
+        x = op.fake_quantize(x, low, high, low, high, STEPS + 1)
+        steps, scale = quantised(conv.weight.detach())
+        kernel = op.multiply(op.convert(op.constant(steps.numpy()), "f32"), _channels(scale, axis=0))
+    y = op.convolution(x, kernel, conv.stride, conv.padding, conv.padding, conv.dilation)
+    return y if conv.bias is None else op.add(y, _channels(conv.bias))
+
+
+def _places(x: Node, step: int, channels: int) -> Node:
+    """(1, C, h, w) -> (1, places, C), the means of step x step."""
+    x = op.avg_pool(x, [step, step], [0, 0], [0, 0], [step, step], True)  # (1, C, h / step, w / step)
+    return op.transpose(op.reshape(x, _whole(1, channels, -1), False), _whole(0, 2, 1))
+
+
+def _channels(values: Tensor, axis: int = 1) -> Node:
+    """(C,) -> a constant that spreads over an axis of four."""
+    shape = [1] * axis + [-1] + [1] * (3 - axis)
+    return op.constant(values.detach().float().view(shape).numpy())
+
+
+def _whole(*numbers: int) -> Node:
+    return op.constant(np.array(numbers, np.int64))

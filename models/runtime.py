@@ -1,0 +1,173 @@
+"""How the backbone is run: a `Sight` turns tiles into maps in the fastest way that its device has.
+
+On an x86-64 CPU that is OpenVINO: in 8 bits where the processor multiplies them (VNNI) and the model knows its
+peaks, else in bf16 or fp32. Without OpenVINO, on other CPUs and on CUDA it is torch. `Sight.about` says which one
+it is and why. The vectors that come of it agree (tests/models/test_runtime.py), so that an index need not know."""
+
+from __future__ import annotations
+
+import platform
+import threading
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rs_text_search_plugin.engine.types import F32
+
+from .backbones import CHANNELS, ResNet50V2
+from .system import Maps, places
+
+X86 = ("x86_64", "AMD64")
+
+
+class Sight(Protocol):
+    """Tiles -> what the backbone sees in them."""
+
+    about: str
+    """What does the work, in which precision, and why."""
+
+    def __call__(self, tiles: Tensor) -> Maps:
+        """(n, S, S, 3) uint8 on the device, S a multiple of 32 -> Maps there, fp32."""
+        ...
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A runtime ("OpenVINO" or "torch"), a precision (int8, bf16, fp16 or fp32), and why."""
+
+    runtime: str
+    precision: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.runtime} {self.precision}: {self.reason}"
+
+
+def sight(backbone: ResNet50V2, device: torch.device, choice: Choice | None = None) -> Sight:
+    """The fastest sight, or the one chosen; it takes the backbone over and moves it to the device."""
+    choice = choice or choose(device, measured=bool(backbone.peaks.all()))
+    return (OpenVinoSight if choice.runtime == "OpenVINO" else TorchSight)(backbone, device, choice)
+
+
+def choose(device: torch.device, *, measured: bool) -> Choice:
+    """What is fastest on a device; `measured` tells whether the backbone has its peaks."""
+    if device.type == "cuda":
+        return with_torch(device, "the backbone is on CUDA")
+    if lack := openvino_lack():
+        return with_torch(device, lack)
+    if not has_vnni():
+        return Choice("OpenVINO", half(device), "this CPU has no products of 8 bits")
+    if not measured:
+        return Choice("OpenVINO", half(device), "the model does not know its peaks")
+    return Choice("OpenVINO", "int8", "this CPU has products of 8 bits")
+
+
+def with_torch(device: torch.device, reason: str) -> Choice:
+    """torch, in half precision where the device has it."""
+    return Choice("torch", half(device), reason)
+
+
+def half(device: torch.device) -> str:
+    """The shortest floats that a device multiplies faster than fp32."""
+    if device.type == "cuda":
+        return "fp16"
+    return "bf16" if has_bf16(device) else "fp32"
+
+
+@cache
+def openvino_lack() -> str:
+    """Why OpenVINO cannot be used here; "" when it can."""
+    if platform.machine() not in X86:
+        return f"OpenVINO was measured on x86-64 alone, this is {platform.machine()}"
+    try:
+        from . import graph as _graph  # noqa: F401, PLC0415 - the one file that imports OpenVINO
+    except ImportError as error:
+        return f"OpenVINO cannot be used: {error}"
+    return ""
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether this CPU multiplies bf16 in hardware; elsewhere torch emulates it, slowly."""
+    return device.type == "cpu" and _can("avx512_bf16", "amx_bf16")
+
+
+def has_vnni() -> bool:
+    """Whether this CPU adds up products of 8 bits in 32 bits; older ones do it in 16, which overflow."""
+    return _can("avx512_vnni", "avx_vnni")
+
+
+def _can(*abilities: str) -> bool:
+    found = torch.cpu.get_capabilities()
+    return any(found.get(ability, False) for ability in abilities)
+
+
+def precision(device: torch.device) -> torch.autocast:
+    """Half precision for what comes after the backbone: fp16 on CUDA, bf16 on a CPU that multiplies it."""
+    kind = torch.float16 if device.type == "cuda" else torch.bfloat16
+    return torch.autocast(device.type, kind, enabled=device.type == "cuda" or has_bf16(device))
+
+
+class TorchSight:
+    """The backbone as it is, in half precision where that is faster."""
+
+    def __init__(self, backbone: ResNet50V2, device: torch.device, choice: Choice) -> None:
+        self.about = str(choice)
+        kind = torch.bfloat16 if choice.precision == "bf16" else torch.float32
+        self.backbone = backbone.to(device, kind, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.kind = kind
+
+    def __call__(self, tiles: Tensor) -> Maps:
+        x = tiles.permute(0, 3, 1, 2).to(self.kind) / 255  # (n, 3, S, S), channels last
+        maps = places(*self.backbone(x))
+        return Maps(maps.middle.float(), maps.last.float())
+
+
+class OpenVinoSight:
+    """The backbone as an OpenVINO graph, one tile a request and one request a thread.
+
+    Tiles in flight side by side keep every core busy without waiting for each other, and a tile's maps do not
+    depend on its neighbours. A graph is made when the first tile of its size comes: a search by words needs
+    none."""
+
+    def __init__(self, backbone: ResNet50V2, device: torch.device, choice: Choice) -> None:
+        self.about = str(choice)
+        self.backbone, self.choice = backbone.to(device), choice
+        self.lock = threading.Lock()
+        self.queues: dict[int, Any] = {}
+
+    def __call__(self, tiles: Tensor) -> Maps:
+        count, size = tiles.shape[:2]
+        middle, last = (np.empty((count, (size // 32) ** 2, width), np.float32) for width in CHANNELS[1:])
+        with self.lock:
+            queue = self.queues.get(size) or self.queues.setdefault(size, self._queue(size))
+            for tile, *kept in zip(tiles.contiguous().numpy(), middle, last, strict=True):
+                queue.start_async([tile[None]], kept)
+            queue.wait_all()
+        return Maps(torch.from_numpy(middle), torch.from_numpy(last))
+
+    def _queue(self, size: int) -> Any:
+        """Requests that run side by side; each leaves its outputs in the arrays it is given."""
+        from openvino import AsyncInferQueue, Core  # noqa: PLC0415 - brings OpenVINO
+
+        from .graph import graph  # noqa: PLC0415 - brings OpenVINO
+
+        eight_bits, threads = self.choice.precision == "int8", torch.get_num_threads()
+        floats = half(torch.device("cpu")) if eight_bits else self.choice.precision
+        settings = {
+            "NUM_STREAMS": threads,
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": {"bf16": "bf16", "fp32": "f32"}[floats],
+        }
+        model = graph(self.backbone, size, eight_bits)
+        queue = AsyncInferQueue(Core().compile_model(model, "CPU", settings), threads)
+        queue.set_callback(_keep)
+        return queue
+
+
+def _keep(request: Any, kept: list[F32]) -> None:
+    for number, target in enumerate(kept):
+        target[:] = request.get_output_tensor(number).data[0]
