@@ -35,8 +35,8 @@ NONSENSE = (
 )  # fmt: skip
 """What no picture shows."""
 CLEAN = 0.94
-"""Share of queries for absent things that must find nothing. The names fitted on are easier than what people type: 0.94 of
-those fitted makes 0.91 of theirs (tests/bench/reliability.py)."""
+"""Share of queries for absent things that must find nothing. Names of scenes are easier than what people type:
+0.94 of the ones fitted makes 0.91 of theirs (tests/bench/reliability.py)."""
 Mask = npt.NDArray[np.bool_]
 
 
