@@ -245,9 +245,8 @@ class Mtgfe(FusionSystem):
     def _join(self, keys: Tensor, read: Read) -> Tensor:
         """Pair by pair -> the joint representation (P, W)."""
         order, parts = by_length(read.mask)
-        return torch.cat([self._fuse(keys[rows], read.pick(rows))[:, 0] for rows, _ in parts])[
-            order.argsort()
-        ]
+        joint = torch.cat([self._fuse(keys[rows], read.pick(rows))[:, 0] for rows, _ in parts])
+        return joint[order.argsort()]
 
     def _logit(self, keys: Tensor, read: Read) -> Tensor:
         joint = self._join(keys, read).float()  # multiplied in full precision, or near logits would tie

@@ -193,6 +193,14 @@ def test_mvjrc_pulls_two_views_together(build):
     assert apart() > before + 0.5
 
 
+def test_the_text_alone_does_not_satisfy_mvjrc(build):
+    system = build(itc=0, itm=0, mlm=0, mvjrc=1, share=1)
+    system.pairs.requires_grad_(False).weight.zero_()  # nothing of a picture gets through
+    learn(system, colours(), 25)
+    with torch.no_grad():
+        assert float(system.losses(colours())["mvjrc"]) == pytest.approx(0.693, abs=0.05)
+
+
 def test_mvjrc_leaves_out_what_may_be_the_same(build):
     system = build(itc=0, itm=0, mlm=0, mvjrc=1, share=1)
     alike = replace(batch_of(["a roof"] * 3), second=pictures(3, seed=1))
