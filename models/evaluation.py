@@ -118,7 +118,7 @@ def _fused(  # noqa: PLR0913, PLR0917 - two stages and what they are judged by
 
     tiles = (pixels(dataset.images.read(row.image)) for row in rows)
     scores = open_scores(weights_of(rerank.how), tiles, captions)
-    known = registry().get(rerank.how, {}).get("rerank", {}).get("mix", 0.0)
+    known = registry().get(rerank.how, {}).get("rerank", {}).get("cosine", 0.0)
     mix = known if rerank.mix is None else rerank.mix
     began = time.monotonic()
     by_image = filtered(likeness, scores, rerank.candidates, mix)

@@ -36,15 +36,18 @@ PairScores = Callable[[I64, I64], F32]
 def filtered(first: F32, score_pairs: PairScores, k: int, mix: float = 0.0) -> F32:
     """Similarities of n queries to m candidates (n, m) -> scores (n, m) whose order is the new ranking.
 
-    Each query's k best candidates have `score_pairs` + mix * first; the others are below them, in their old
-    order. With k = m or more that is the fusion encoder's score of every pair. The other direction is
-    `filtered(first.T, ...)` with a function that takes its arguments the other way round."""
-    proposed = np.argsort(-first, axis=1, kind="stable")[:, :k]  # (n, K)
-    queries = np.repeat(np.arange(len(first)), proposed.shape[1])  # (n K,)
-    fused = score_pairs(queries, proposed.ravel()).reshape(proposed.shape)  # (n, K)
-    fused = fused + mix * np.take_along_axis(first, proposed, 1)
-    found = first - first.max(1, keepdims=True) + fused.min(1, keepdims=True) - 1
-    np.put_along_axis(found, proposed, fused, 1)
+    Each query's k best candidates, and those that tie with the last of them, have `score_pairs` + mix * first;
+    the others are below them, in their old order. Captions that read alike tie: without the tied ones, chance
+    would decide which of them is proposed. With k = m or more that is the fusion encoder's score of every
+    pair. The other direction is `filtered(first.T, ...)` with a function that takes its arguments the other
+    way round."""
+    last = np.partition(first, -min(k, first.shape[1]), axis=1)[:, -min(k, first.shape[1])]  # (n,)
+    queries, candidates = np.nonzero(first >= last[:, None])  # (p,) each
+    fused = score_pairs(queries, candidates) + mix * first[queries, candidates]  # (p,)
+    lowest = np.full(len(first), np.inf)
+    np.minimum.at(lowest, queries, fused)
+    found = first - first.max(1, keepdims=True) + lowest[:, None] - 1
+    found[queries, candidates] = fused
     return found.astype(np.float32)  # type: ignore[no-any-return]
 
 

@@ -45,7 +45,7 @@ logit plus a weight times the first stage's cosine. Milliseconds a query on 2 co
 texts not.
 """
 SAMPLE = """
-With all pictures as candidates, text to image, on 200 captions, by the fusion encoder's logit alone:
+With all pictures as candidates, text to image, on 40 captions, by the fusion encoder's logit alone:
 """
 ABLATIONS = """
 ## Ablations
