@@ -30,7 +30,8 @@ SYSTEMS = """
 All share one image backbone: ResNet50-V2 stages 1-3 from ImageNet, its last stage tuned by `compact`'s
 recipe on the training captions. I2T and T2I are recall at 1 / 5 / 10 in percent; "MR" is mR after GaLR's
 multivariate rerank, which needs all queries of the split at once. Speeds of all were taken in turns in one
-run on 2 cores, best of three; text: one query through the text tower.
+run on 2 cores, best of three, while the machine had other work: read them against each other. Text: one
+query through the text tower.
 """
 PUBLISHED = """
 ## Beside the published figures
@@ -95,7 +96,7 @@ def _filter(record: Record) -> str:
     heads = ["candidates", "I2T", "T2I", "mR", "ms a query"]
     first = lines[0]
     about = f"({first['first_mr']:.2f} alone), weight of its cosine {first['mix']:g}"
-    title = f"\nFirst stage {first['model']} {about}:\n\n"
+    title = f"\nFirst stage {first['model']} {about}:\n"
     rows = (
         (str(r["candidates"]), _way(r, "i2t"), _way(r, "t2i"), f"{r['mr']:.2f}", f"{r['ms_per_query']:.1f}")
         for r in lines
@@ -104,7 +105,7 @@ def _filter(record: Record) -> str:
         (str(r["candidates"]), f"{r['r1']:.1f} / {r['r5']:.1f} / {r['r10']:.1f}", f"{r['ms_per_query']:.0f}")
         for r in record["sample"]
     )
-    return title + table(heads, rows) + SAMPLE + "\n" + table(["candidates", "T2I", "ms a query"], whole)
+    return title + table(heads, rows) + SAMPLE + table(["candidates", "T2I", "ms a query"], whole)
 
 
 def _ablations(name: str, titles: Record, runs: Sequence[Record]) -> str:
@@ -123,7 +124,7 @@ def _ablations(name: str, titles: Record, runs: Sequence[Record]) -> str:
             for run in sorted(same, key=lambda run: (run["variant"] != "", -run["mr"]))
         ]  # fmt: skip
         seen = "" if share == 1 else f" over {100 * share:.0f} % of the pictures"
-        title = f"\n### {titles[name]['title']}, {epochs} epochs{seen}\n\n"
+        title = f"\n### {titles[name]['title']}, {epochs} epochs{seen}\n"
         found.append(title + table(["variant", "I2T", "T2I", "mR", "against whole", "seconds"], lines))
     return "".join(found)
 
@@ -135,7 +136,7 @@ def _length(run: Record) -> tuple[int, float]:
 def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A markdown table."""
     rows = [heads, ["---"] * len(heads), *lines]
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return "\n" + "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def _way(record: Record, way: str) -> str:
