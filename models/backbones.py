@@ -74,7 +74,7 @@ class ResNet50V2(nn.Module):
         self.stages = nn.ModuleList(_stage(number) for number in range(len(UNITS)))
         self.close = Affine(CHANNELS[-1])
         self.register_buffer("peaks", torch.zeros(SITES))
-        self.register_load_state_dict_pre_hook(_unmeasured)
+        self.register_load_state_dict_pre_hook(_unmeasured)  # type: ignore[no-untyped-call]
 
     def sites(self) -> list[nn.Conv2d]:
         """The convolutions that `peaks` is about, in its order."""

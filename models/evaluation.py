@@ -1,7 +1,8 @@
 """How well an encoder retrieves and classifies: the figures of the model cards.
 
-With `rerank`, the order of the first stage is changed before it is judged: by GaLR's multivariate rerank, which
-needs all queries at once, or by a fusion encoder that looks at the best candidates of each query. Retrieval is the field's protocol for RSICD, RSITMD and UCM-captions (Yuan et al. 2022): every image against
+With `rerank`, the order of the first stage is changed before it is judged: by GaLR's multivariate rerank,
+which needs all queries at once, or by a fusion encoder that looks at the best candidates of each query.
+Retrieval is the field's protocol for RSICD, RSITMD and UCM-captions (Yuan et al. 2022): every image against
 every caption of a split. Image to text counts the best of an image's own captions, text to image its one
 image; R@K in percent for K = 1, 5, 10; mR is the mean of the six. Ties count against the model."""
 
@@ -110,7 +111,7 @@ def _retrieval(
     return {**found, **_fused(rerank, likeness, dataset, rows, captions, owners)}
 
 
-def _fused(  # noqa: PLR0913, PLR0917 - two stages and what they are judged by
+def _fused(
     rerank: Rerank, likeness: F32, dataset: Dataset, rows: Sequence[Row], captions: list[str], owners: I64
 ) -> dict[str, Any]:
     """Both directions after a fusion encoder, and what a query costs."""

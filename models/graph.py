@@ -35,7 +35,7 @@ def graph(backbone: ResNet50V2, size: int, eight_bits: bool) -> Model:
     x = op.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3], "floor", "explicit").output(0)
     opened = []
     for stage in backbone.stages:
-        for number, unit in enumerate(stage):  # type: ignore[arg-type]
+        for number, unit in enumerate(stage):  # type: ignore[arg-type, var-annotated]
             o = _opened(x, unit.open)
             opened += [o] if number == 0 else []
             x = _unit(x, o, unit, peaks)

@@ -132,7 +132,8 @@ def _compact(run: Run, found: Lessons, plan: Training, maps: Path, backbone: Res
         return trainer
     system = cast(Compact, checkpoint.load(trainer.weights)).to(run.device)
     system.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = Trainer("compact", run, system, found, LivePictures(run.datasets, system.backbone, plan.tuning.side), plan.tuning)
+    pictures = LivePictures(run.datasets, system.backbone, plan.tuning.side)
+    trainer = Trainer("compact", run, system, found, pictures, plan.tuning)
     trainer.fit()
     return trainer
 
