@@ -22,8 +22,8 @@ from .sources import gdal_options
 from .strips import Skipped, Strips
 from .types import F32, U8, Encoder
 
-BATCH = {"cpu": 8, "cuda": 128}
-"""Tiles handed to the encoder at once: on a CPU so few that a cancel acts at once, on a GPU enough to fill it."""
+BATCH = {"cpu": 16, "cuda": 128}
+"""Tiles handed to the encoder at once: on a CPU so few that a cancel acts within a second, on a GPU many."""
 WAITING_BATCHES = 4
 
 

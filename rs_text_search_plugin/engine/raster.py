@@ -26,7 +26,7 @@ PREVIEW_PX = 1024
 SAMPLES = 64
 """Without overviews a large raster is sampled in so many of its blocks instead."""
 SAMPLE_PX = 256
-"""Of a large block only so much is taken, rows and columns."""
+"""Of a large block only so much is taken, rows and columns, somewhere in it."""
 PHOTO_RANGE = 64
 """8-bit bands whose 2-98 % range spans as much are shown as they are, as QGIS shows photographs."""
 
@@ -164,7 +164,7 @@ class Raster:
         factor = max(1, -(-max(self.width, self.height) // PREVIEW_PX))
         whole = Window(0, 0, self.width, self.height)
         shape = (-(-self.height // factor), -(-self.width // factor))
-        if factor <= 8 or self.dataset.overviews(self.bands[0]):
+        if factor <= 2 or self.dataset.overviews(self.bands[0]):
             try:
                 return self.raw(whole, shape)
             except RasterError:
@@ -176,12 +176,15 @@ class Raster:
         """Raw (bands, 1, n) and validity (1, n) of pixels from up to SAMPLES blocks that hold any."""
         block_h, block_w = self.dataset.block_shapes[self.bands[0] - 1]
         blocks = self._stored_blocks()
-        chosen = np.random.default_rng(0).permutation(len(blocks))[:SAMPLES]
+        draw = np.random.default_rng(0)
+        chosen = draw.permutation(len(blocks))[:SAMPLES]
         dtype = self.dataset.dtypes[self.bands[0] - 1]
         data, valid = [np.zeros((len(self.bands), 0), dtype)], [np.zeros(0, dtype=bool)]
         for row, col in blocks[np.sort(chosen)].tolist():
             x, y = col * block_w, row * block_h
-            width, height = min(block_w, SAMPLE_PX, self.width - x), min(block_h, SAMPLE_PX, self.height - y)
+            held_w, held_h = min(block_w, self.width - x), min(block_h, self.height - y)
+            width, height = min(held_w, SAMPLE_PX), min(held_h, SAMPLE_PX)
+            x, y = x + draw.integers(held_w - width + 1), y + draw.integers(held_h - height + 1)
             with suppress(RasterError):
                 pixels, mask = self.raw(Window(x, y, width, height))
                 data.append(pixels.reshape(len(self.bands), -1))
