@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,11 +41,23 @@ class TwoTowers(Protocol):
 
 
 class Seeing:
-    """A system behind the sight that suits its device."""
+    """A system behind the sight that suits its device, or the one chosen.
 
-    def __init__(self, system: System, sight: runtime.Sight) -> None:
-        self.system, self.sight = system, sight
-        self.about = sight.about
+    It opens its eyes when the first tile comes or when it is asked how it sees: a search by words need not
+    wait for that."""
+
+    def __init__(self, system: System, device: torch.device, choice: runtime.Choice | None = None) -> None:
+        self.system, self.device, self.choice = system.to(device), device, choice
+
+    @cached_property
+    def sight(self) -> runtime.Sight:
+        """What turns tiles into maps."""
+        return runtime.sight(self.system.backbone, self.device, self.choice)
+
+    @property
+    def about(self) -> str:
+        """What does the work, in which precision, and why."""
+        return self.sight.about
 
     def images(self, tiles: Tensor) -> Tensor:
         """(B, INPUT_PX, INPUT_PX, 3) RGB uint8 -> (B, dim) unit length."""
@@ -67,7 +80,11 @@ class TorchEncoder:
         self.size = size
         self.device = device
         self.towers = towers
-        self.about = towers.about
+
+    @property
+    def about(self) -> str:
+        """What does the work, in which precision, and why."""
+        return self.towers.about
 
     def images(self, tiles: U8) -> F32:
         """(n, h, w, 3) RGB uint8 -> (n, dim) unit length."""
@@ -108,8 +125,8 @@ def build(entry: Mapping[str, Any], path: Path, device: str) -> TorchEncoder:
     place = torch.device(device)
     towers: Seeing | clip.ClipTowers
     if entry["kind"] == "system":
-        system = checkpoint.load(path).to(place)
-        towers, dim = Seeing(system, runtime.sight(system.backbone, place)), system.dim
+        system = checkpoint.load(path)
+        towers, dim = Seeing(system, place), system.dim
     else:
         towers, dim = clip.load(path, entry).to(place), entry["dim"]
     mark = fingerprint(entry, path)

@@ -106,7 +106,7 @@ def possible(model: str) -> list[tuple[str, str]]:
 def seeing(model: str, choice: Choice) -> encoder.TorchEncoder:
     """The model's encoder with its backbone run that way."""
     system = checkpoint.load(models.weights_of(model))
-    towers = encoder.Seeing(system, runtime.sight(system.backbone, CPU, choice))
+    towers = encoder.Seeing(system, CPU, choice)
     size = models.registry()[model]["size_px"]
     return encoder.TorchEncoder(model, towers, "0" * 64, dim=system.dim, size=size, device=CPU)
 

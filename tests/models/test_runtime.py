@@ -96,9 +96,7 @@ def test_vectors_agree_whatever_computed_them():
         assert system.backbone.peaks.all()
         pictures = np.concatenate([photo_tiles(4, INPUT_PX), waves(INPUT_PX)])
         with torch.inference_mode(), runtime.precision(CPU):
-            return Seeing(system, runtime.sight(system.backbone, CPU, choice)).images(
-                torch.from_numpy(pictures)
-            )
+            return Seeing(system, CPU, choice).images(torch.from_numpy(pictures))
 
     wanted = vectors(Choice("torch", "fp32", ""))
     for choice in ways:
