@@ -105,7 +105,8 @@ def _filter(record: Record) -> str:
         (str(r["candidates"]), f"{r['r1']:.1f} / {r['r5']:.1f} / {r['r10']:.1f}", f"{r['ms_per_query']:.0f}")
         for r in record["sample"]
     )
-    return title + table(heads, rows) + SAMPLE + table(["candidates", "T2I", "ms a query"], whole)
+    sampled = SAMPLE + table(["candidates", "T2I", "ms a query"], whole) if record["sample"] else ""
+    return title + table(heads, rows) + sampled
 
 
 def _ablations(name: str, titles: Record, runs: Sequence[Record]) -> str:

@@ -2,7 +2,8 @@
 
 python -m tests.bench.systems train RUNS JSONL[:IMAGES] MODEL[:VARIANT]... [seed=N] [epochs=N ...]
 python -m tests.bench.systems measure JSONL[:IMAGES] MODEL...        committed weights: recall, reranks, size, speed
-python -m tests.bench.systems filter JSONL[:IMAGES] FIRST RERANKER   recall and cost by the number of candidates
+python -m tests.bench.systems filter JSONL[:IMAGES] FIRST RERANKER [K,K...]
+    recall and cost by the number of candidates; without K for several, and for all on a sample: an hour
 
 A run that is there is not repeated, one that broke off goes on. All runs in RUNS share its maps. `python -m
 tests.bench.results` makes docs/results.md of what is kept."""
@@ -70,11 +71,12 @@ def measure(data: str, *models: str) -> None:
         keep(KEPT / f"model-{model}.json", found)
 
 
-def filter_all(data: str, first: str, reranker: str, mix: str = "") -> None:
+def filter_all(data: str, first: str, reranker: str, candidates: str = "") -> None:
     """Recall and milliseconds a query for several numbers of candidates; for all, on a sample of captions."""
-    weight = float(mix) if mix else None
-    lines = [evaluate(first, data, split="val", rerank=Rerank(reranker, k, weight)) for k in CANDIDATES]
-    keep(KEPT / f"filter-{first}-{reranker}.json", {"all": lines, "sample": _sampled(data, first, reranker)})
+    chosen = [int(k) for k in candidates.split(",")] if candidates else CANDIDATES
+    lines = [evaluate(first, data, split="val", rerank=Rerank(reranker, k)) for k in chosen]
+    sample = [] if candidates else _sampled(data, first, reranker)
+    keep(KEPT / f"filter-{first}-{reranker}.json", {"all": lines, "sample": sample})
 
 
 def _sampled(data: str, first: str, reranker: str) -> list[dict[str, float]]:
