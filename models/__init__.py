@@ -20,6 +20,10 @@ from .weights import Consent, Remote, Watch, adopt, fetch, no_watch
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.types import Encoder, Reranker
 
+# Read when torch comes. Its threads would go on spinning after each piece of work, on cores that OpenVINO and
+# the reader need: 11 % of an index run on 2 cores, and far more where other programs run.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 __all__ = [
     "Device",
     "ModelInfo",
