@@ -30,14 +30,12 @@ CHUNK = 16
 """Tiles judged at a time; between two chunks a search can be cancelled."""
 MOST_PX = 320
 """Larger tiles are read at this size; no reranker sees more."""
-WEIGHT = 1.0
-"""Say of the second look against the first one's 1."""
 
 
 def rerank(
     found: SearchResult, indexes: Sequence[Index], query: Query, reranker: Reranker, job: Job
 ) -> SearchResult:
-    """The same result with its best DEPTH matches in the order that both looks agree on best.
+    """The same result with its best DEPTH matches in the order of the summed log odds of both looks.
 
     `query` has words in it; `indexes` are those searched, in the same order. Matches whose raster cannot be
     read stay where they are, and the verdict says so. Raises Cancelled."""
@@ -45,7 +43,7 @@ def rerank(
     best = found.matches[:DEPTH]
     second, unread = _second_looks(best, indexes, query, reranker, job)
     judged = np.flatnonzero(~np.isnan(second))
-    worth = blend(_first_looks(found, indexes, best)[judged], second[judged])
+    worth = (_first_looks(found, indexes, best) + second)[judged]
     matches = list(found.matches)
     for place, chosen in zip(judged, judged[np.argsort(-worth, kind="stable")], strict=True):
         matches[place] = replace(best[chosen], rank=best[place].rank)
@@ -88,20 +86,10 @@ def _judged(reranker: Reranker, query: Query, tiles: U8) -> F32:
     return without(wanted, log_odds(reranker.pairs(unwanted, tiles))) if unwanted else wanted
 
 
-def blend(first: F32, second: F32) -> F32:
-    """(k,) and (k,) log odds -> (k,) what tiles are ordered by. Each look is first brought to the same spread, as
-    models differ in how boldly they speak."""
-    return np.asarray(_standard(first) + WEIGHT * _standard(second), dtype=np.float32)
-
-
 def log_odds(probabilities: F32) -> F32:
     """(k,) in 0-1 -> (k,), from -16 to 16."""
     kept = probabilities.astype(np.float64).clip(1e-7, 1 - 1e-7)
     return np.asarray(np.log(kept / (1 - kept)), dtype=np.float32)
-
-
-def _standard(values: F32) -> F32:
-    return np.asarray((values - values.mean()) / max(float(values.std()), 1e-6)) if len(values) else values
 
 
 def _first_looks(found: SearchResult, indexes: Sequence[Index], best: Sequence[Match]) -> F32:

@@ -13,7 +13,7 @@ from rs_text_search_plugin.engine import rerank as reranking
 from rs_text_search_plugin.engine.errors import Cancelled, ModelError, QueryError
 from rs_text_search_plugin.engine.jobs import Job
 from rs_text_search_plugin.engine.operations import call
-from rs_text_search_plugin.engine.rerank import blend, log_odds
+from rs_text_search_plugin.engine.rerank import log_odds
 from rs_text_search_plugin.engine.session import Session
 from tests.engine.fakes import ColourEncoder, RednessReranker, write_scene
 
@@ -27,7 +27,6 @@ def reranker(monkeypatch: pytest.MonkeyPatch) -> RednessReranker:
     made = RednessReranker()
     monkeypatch.setattr(models, "load", lambda name="compact", device="auto": ColourEncoder(name=name))
     monkeypatch.setattr(models, "load_reranker", lambda name, device="auto": made)
-    monkeypatch.setattr(reranking, "WEIGHT", 10.0)  # the second look decides
     return made
 
 
@@ -156,12 +155,24 @@ def test_a_model_that_is_not_there_is_said_before_the_search(
         search(session, scene, text="blue", rerank=True)
 
 
-def test_both_looks_count_alike_whatever_their_spread() -> None:
-    first, second = np.array([3.0, 2.0, 1.0], np.float32), np.array([-10.0, 0.0, 10.0], np.float32)
-    assert np.allclose(blend(first, second), blend(100 * first, second), atol=1e-4)
-    assert np.allclose(blend(first, second), 0, atol=1e-5)
-    assert np.argmax(blend(first, first)) == 0
-    assert np.isfinite(blend(np.zeros(3, np.float32), np.zeros(3, np.float32))).all()
+def test_a_second_look_that_cannot_tell_tiles_apart_changes_nothing(
+    session: Session, scene: str, reranker: RednessReranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reranker, "pairs", lambda text, tiles: np.full(len(tiles), 0.01, np.float32))
+    again = search(session, scene, text="blue", rerank=True)
+    assert ids(again) == ids(search(session, scene, text="blue"))
+    assert again["reranked"]
+
+
+def test_a_little_doubt_does_not_overrule_a_sure_first_look(
+    session: Session, scene: str, reranker: RednessReranker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        reranker, "pairs", lambda text, tiles: np.where(tiles[:, 0, 0, 2] > 150, 0.4, 0.6).astype(np.float32)
+    )
+    blue = set(ids(search(session, scene, text="blue"))[:2])
+    assert blue == {37, 38}
+    assert set(ids(search(session, scene, text="blue", rerank=True))[:2]) == blue
 
 
 def test_log_odds_stay_finite() -> None:
