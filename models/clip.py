@@ -16,7 +16,7 @@ from torch.nn import functional as fn
 
 from rs_text_search_plugin.engine.errors import ModelError
 
-from .runtime import with_torch
+from .runtime import precision, with_torch
 
 
 class ClipTowers(nn.Module):
@@ -39,7 +39,8 @@ class ClipTowers(nn.Module):
     def images(self, tiles: Tensor) -> Tensor:
         """(B, S, S, 3) RGB uint8 -> (B, dim) unit length."""
         x = tiles.permute(0, 3, 1, 2) / 255  # (B, 3, S, S)
-        return fn.normalize(self.model.encode_image((x - self.mean) / self.std).float(), dim=1)
+        with precision(self.mean.device):
+            return fn.normalize(self.model.encode_image((x - self.mean) / self.std).float(), dim=1)
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """n texts -> (n, dim) unit length."""

@@ -61,7 +61,10 @@ class Seeing:
 
     def images(self, tiles: Tensor) -> Tensor:
         """(B, INPUT_PX, INPUT_PX, 3) RGB uint8 -> (B, dim) unit length."""
-        return self.system.embed_images(self.sight(tiles))
+        maps = self.sight(tiles)
+        exact = self.choice is not None and self.choice.precision == "fp32"
+        with runtime.precision(self.device, exact=exact):
+            return self.system.embed_images(maps)
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """n texts -> (n, dim) unit length."""
@@ -90,7 +93,7 @@ class TorchEncoder:
         """(n, h, w, 3) RGB uint8 -> (n, dim) unit length."""
         found = np.empty((len(tiles), self.dim), np.float32)
         step = BATCH[self.device.type]
-        with torch.inference_mode(), runtime.precision(self.device):
+        with torch.inference_mode():
             for start in range(0, len(tiles), step):
                 x = squares(_tensor(tiles[start : start + step]).to(self.device), self.size)
                 found[start : start + step] = self.towers.images(x).float().cpu().numpy()

@@ -105,10 +105,10 @@ def _can(*abilities: str) -> bool:
     return any(found.get(ability, False) for ability in abilities)
 
 
-def precision(device: torch.device) -> torch.autocast:
-    """Half precision for what comes after the backbone: fp16 on CUDA, bf16 on a CPU that multiplies it."""
+def precision(device: torch.device, *, exact: bool = False) -> torch.autocast:
+    """Half precision for what comes after the backbone where the device has it, unless it has to be exact."""
     kind = torch.float16 if device.type == "cuda" else torch.bfloat16
-    return torch.autocast(device.type, kind, enabled=device.type == "cuda" or has_bf16(device))
+    return torch.autocast(device.type, kind, enabled=half(device) != "fp32" and not exact)
 
 
 class TorchSight:
@@ -122,7 +122,9 @@ class TorchSight:
 
     def __call__(self, tiles: Tensor) -> Maps:
         x = tiles.permute(0, 3, 1, 2).to(self.kind) / 255  # (n, 3, S, S), channels last
-        maps = places(*self.backbone(x))
+        # on a CPU the weights themselves are in half precision: autocast would only convert to and fro
+        with torch.autocast("cpu", enabled=False), torch.autocast("cuda", torch.float16, enabled=x.is_cuda):
+            maps = places(*self.backbone(x))
         return Maps(maps.middle.float(), maps.last.float())
 
 
