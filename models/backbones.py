@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
+from rs_text_search_plugin.engine.types import U8
+
 UNITS = (3, 4, 6)
 CHANNELS = (256, 512, 1024)
 SITES = 3 * sum(UNITS)
@@ -90,6 +92,13 @@ class ResNet50V2(nn.Module):
         middle = self.stages[1](x)
         # stage 3's first normalisation is also how stage 2 looks to the layer after it
         return self.stages[2][0].open(middle), self.close(self.stages[2](middle))  # type: ignore[index]
+
+
+def entering(tiles: U8, backbone: ResNet50V2) -> Tensor:
+    """(B, S, S, 3) uint8 -> (B, 3, S, S) in 0-1, where the backbone is and in its precision."""
+    weight = backbone.stem.weight
+    x = torch.from_numpy(tiles).to(weight.device).permute(0, 3, 1, 2).to(weight.dtype) / 255
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _unmeasured(_module: nn.Module, state: dict[str, Any], prefix: str, *_rest: Any) -> None:

@@ -19,14 +19,15 @@ import torch
 from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import U8
 
-from .backbones import CHANNELS, ResNet50V2
+from .backbones import CHANNELS
 from .datasets import Dataset
 from .lessons import Item
-from .system import PLACES, Maps, places
+from .system import PLACES, Maps
 from .views import plain, varied
 
 F16 = npt.NDArray[np.float16]
-BATCH = 16
+Look = Callable[[torch.Tensor], Maps]
+BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -70,18 +71,16 @@ class StoredMaps:
             yield Maps(_bf16(list(first.middle[0, chosen])), _bf16(list(first.last[0, chosen])))
 
 
-def compute(
-    backbone: ResNet50V2, data: Dataset, views: int, folder: Path, log: Callable[[str], None]
-) -> Features:
-    """Fill in the views that `folder` does not have yet and open them all. Raises ModelError when what is
-    there does not fit."""
+def compute(look: Look, data: Dataset, views: int, folder: Path, log: Callable[[str], None]) -> Features:
+    """Fill in the views that `folder` does not have yet and open them all; `look` turns tiles (B, S, S, 3) into
+    Maps. Raises ModelError when what is there does not fit."""
     done = folder / f"{data.name}.done"
     found = set(done.read_text().split()) if done.exists() else set()
     features = _open(data, views, folder)
     for number in range(views):
         if str(number) in found:
             continue
-        for start, maps in _pass(backbone, data, number):
+        for start, maps in _pass(look, data, number):
             features.middle[number, start : start + len(maps.middle)] = maps.middle.half().cpu().numpy()
             features.last[number, start : start + len(maps.last)] = maps.last.half().cpu().numpy()
         with done.open("a") as file:
@@ -90,7 +89,7 @@ def compute(
     return features
 
 
-def _pass(backbone: ResNet50V2, data: Dataset, number: int) -> Iterator[tuple[int, Maps]]:
+def _pass(look: Look, data: Dataset, number: int) -> Iterator[tuple[int, Maps]]:
     def batch(start: int) -> U8:
         rng = np.random.default_rng((number, start))
         pictures = [data.images.read(row.image) for row in data.rows[start : start + BATCH]]
@@ -101,14 +100,7 @@ def _pass(backbone: ResNet50V2, data: Dataset, number: int) -> Iterator[tuple[in
         for start in range(0, len(data.rows), BATCH):
             tiles = upcoming.result()
             upcoming = reader.submit(batch, min(start + BATCH, len(data.rows) - 1))
-            yield start, places(*backbone(entering(tiles, backbone)))
-
-
-def entering(tiles: U8, backbone: ResNet50V2) -> torch.Tensor:
-    """(B, S, S, 3) uint8 -> (B, 3, S, S) in 0-1, where the backbone is and in its precision."""
-    weight = backbone.stem.weight
-    x = torch.from_numpy(tiles).to(weight.device).permute(0, 3, 1, 2).to(weight.dtype) / 255
-    return x.contiguous(memory_format=torch.channels_last)
+            yield start, look(torch.from_numpy(tiles))
 
 
 def _open(data: Dataset, views: int, folder: Path) -> Features:

@@ -28,11 +28,7 @@ def graph(backbone: ResNet50V2, size: int, eight_bits: bool) -> Model:
     """uint8 (1, size, size, 3) RGB -> fp32 (1, places, 512) and (1, places, 1024), the `Maps` of one picture
     (see system.py); size is a multiple of 32."""
     peaks = iter(backbone.peaks.tolist() if eight_bits else [])
-    tile = op.parameter([1, size, size, 3], Type.u8)
-    x = op.transpose(op.convert(tile, "f32"), _whole(0, 3, 1, 2))  # (1, 3, S, S)
-    x = _scaled(x, backbone.input["scale"] / 255, backbone.input["shift"])
-    x = op.relu(_convolved(x, backbone.stem))  # (1, 64, S/2, S/2)
-    x = op.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3], "floor", "explicit").output(0)
+    tile, x = _entering(backbone, size)
     opened = []
     for stage in backbone.stages:
         for number, unit in enumerate(stage):  # type: ignore[arg-type, var-annotated]
@@ -41,6 +37,25 @@ def graph(backbone: ResNet50V2, size: int, eight_bits: bool) -> Model:
             x = _unit(x, o, unit, peaks)
     middle = _places(opened[2], 4, CHANNELS[1])
     return Model([middle, _places(_opened(x, backbone.close), 2, CHANNELS[2])], [tile], "backbone")
+
+
+def front(backbone: ResNet50V2, size: int) -> Model:
+    """uint8 (1, size, size, 3) RGB -> fp16 (1, size / 8, size / 8, 512): stem and stages 1-2, what live.py keeps
+    still."""
+    tile, x = _entering(backbone, size)
+    first, second, _ = backbone.stages
+    for unit in (*first, *second):  # type: ignore[misc]
+        x = _unit(x, _opened(x, unit.open), unit, iter(()))
+    return Model([op.convert(op.transpose(x, _whole(0, 2, 3, 1)), "f16")], [tile], "front")
+
+
+def _entering(backbone: ResNet50V2, size: int) -> tuple[Node, Node]:
+    """The tile and what the stem makes of it, (1, 64, S/4, S/4)."""
+    tile = op.parameter([1, size, size, 3], Type.u8)
+    x = op.transpose(op.convert(tile, "f32"), _whole(0, 3, 1, 2))  # (1, 3, S, S)
+    x = _scaled(x, backbone.input["scale"] / 255, backbone.input["shift"])
+    x = op.relu(_convolved(x, backbone.stem))  # (1, 64, S/2, S/2)
+    return tile, op.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3], "floor", "explicit").output(0)
 
 
 def _unit(x: Node, opened: Node, unit: Unit, peaks: Iterator[float]) -> Node:

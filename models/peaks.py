@@ -3,10 +3,14 @@
 Static quantisation after training: weights are 8 bits already, one scale for each output channel. What goes
 into a convolution is never negative (it comes out of a ReLU), so that 0 ... peak in 255 steps is all there is
 to choose, once for each convolution, from pictures of the training set. Values above the peak are cut: the
-peak is where cutting and rounding together do the least harm, by squared error."""
+peak is where cutting and rounding together do the least harm, by squared error.
+
+    python -m rs_text_search_plugin.models.peaks FILE.safetensors JSONL[:IMAGES]     keeps them in FILE
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,9 +21,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from . import checkpoint
-from .backbones import STEPS, ResNet50V2
-from .datasets import Dataset
-from .features import entering
+from .backbones import STEPS, ResNet50V2, entering
+from .datasets import Dataset, open_dataset
 from .views import plain
 
 PICTURES = 256
@@ -74,3 +77,7 @@ def _peak(values: Tensor) -> Tensor:
     steps = cuts / STEPS
     errors = [((values / step).round().clamp(max=STEPS) * step - values).square().sum() for step in steps]
     return cuts[torch.stack(errors).argmin()]
+
+
+if __name__ == "__main__":
+    add(Path(sys.argv[1]), open_dataset(sys.argv[2]))

@@ -16,8 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rs_text_search_plugin.engine.types import F32
-
 from .backbones import CHANNELS, ResNet50V2
 from .system import Maps, places
 
@@ -152,24 +150,29 @@ class OpenVinoSight:
         return Maps(torch.from_numpy(middle), torch.from_numpy(last))
 
     def _queue(self, size: int) -> Any:
-        """Requests that run side by side; each leaves its outputs in the arrays it is given."""
-        from openvino import AsyncInferQueue, Core  # noqa: PLC0415 - brings OpenVINO
-
         from .graph import graph  # noqa: PLC0415 - brings OpenVINO
 
-        eight_bits, threads = self.choice.precision == "int8", torch.get_num_threads()
+        eight_bits = self.choice.precision == "int8"
         floats = half(torch.device("cpu")) if eight_bits else self.choice.precision
-        settings = {
-            "NUM_STREAMS": threads,
-            "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": {"bf16": "bf16", "fp32": "f32"}[floats],
-        }
-        model = graph(self.backbone, size, eight_bits)
-        queue = AsyncInferQueue(Core().compile_model(model, "CPU", settings), threads)
-        queue.set_callback(_keep)
-        return queue
+        return requests(graph(self.backbone, size, eight_bits), floats)
 
 
-def _keep(request: Any, kept: list[F32]) -> None:
+def requests(model: Any, floats: str) -> Any:
+    """A graph as requests that run side by side, one a thread and one that waits its turn, in "bf16" or "fp32";
+    each leaves its outputs in the arrays it is given."""
+    from openvino import AsyncInferQueue, Core  # noqa: PLC0415 - brings OpenVINO
+
+    threads = torch.get_num_threads()
+    settings = {
+        "NUM_STREAMS": threads,
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": {"bf16": "bf16", "fp32": "f32"}[floats],
+    }
+    queue = AsyncInferQueue(Core().compile_model(model, "CPU", settings), threads + 1)
+    queue.set_callback(_keep)
+    return queue
+
+
+def _keep(request: Any, kept: list[np.ndarray[Any, Any]]) -> None:
     for number, target in enumerate(kept):
         target[:] = request.get_output_tensor(number).data[0]

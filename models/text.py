@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 MAX_TOKENS = 64
+TOGETHER = 64
+"""Texts that go through a network at once, all of about one length, so that little is padded."""
 PAD, UNKNOWN, FIRST, LAST = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
 SPECIAL = (PAD, UNKNOWN, FIRST, LAST)
 
@@ -118,6 +120,11 @@ class TextTower(nn.Module):
         self.layers = nn.ModuleList(Layer(config.width, config.heads) for _ in range(config.layers))
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        order, parts = by_length(mask)
+        found = [self._mean(ids[rows, :longest], mask[rows, :longest]) for rows, longest in parts]
+        return torch.cat(found)[order.argsort()]
+
+    def _mean(self, ids: Tensor, mask: Tensor) -> Tensor:
         x = self.states(ids, mask)
         weight = mask.unsqueeze(-1).to(x.dtype)
         return (x * weight).sum(1) / weight.sum(1)  # type: ignore[no-any-return]
@@ -128,6 +135,13 @@ class TextTower(nn.Module):
         for layer in self.layers:
             x = layer(x, mask)
         return x  # type: ignore[no-any-return]
+
+
+def by_length(mask: Tensor) -> tuple[Tensor, list[tuple[Tensor, int]]]:
+    """mask (n, T) -> the rows from the shortest to the longest, and the same in parts, with how long each is."""
+    lengths = mask.sum(1)
+    order = lengths.argsort()
+    return order, [(rows, int(lengths[rows[-1]])) for rows in torch.split(order, TOGETHER)]
 
 
 def from_minilm(tensors: dict[str, Tensor], layers: Sequence[int], kept: Sequence[int]) -> dict[str, Tensor]:
