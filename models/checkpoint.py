@@ -16,6 +16,7 @@ from torch import Tensor
 
 from rs_text_search_plugin.engine.errors import ModelError
 
+from .hubs import Hubs
 from .system import System
 
 SYSTEMS = {
@@ -69,11 +70,20 @@ def load(path: Path) -> System:
             header = file.metadata() or {}
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         system = build(header["model"], header["vocabulary"].split("\n"), json.loads(header["settings"]))
-        system.load_state_dict(restored(stored))
+        state = restored(stored)
+        if "hubs.texts" in state:
+            system.hubs = Hubs(system.dim, len(state["hubs.texts"]))
+        system.load_state_dict(state)
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
         hint = "Install the plugin again, or choose another file."
         raise ModelError(f"{path} is not a model of this plugin: {error}", hint) from error
     return system.eval()
+
+
+def name_of(system: System) -> str:
+    """What a system is called in SYSTEMS."""
+    kind = f"{type(system).__module__.rpartition('.')[2]}.{type(system).__name__}"
+    return next(name for name, known in SYSTEMS.items() if known == kind)
 
 
 def quantised(weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as fn
 
-from rs_text_search_plugin.engine.types import F32, U8
+from rs_text_search_plugin.engine.types import F32, U8, Encoder
 
 from . import checkpoint, clip, runtime
 from .system import System
@@ -105,6 +105,18 @@ class TorchEncoder:
             return np.empty((0, self.dim), np.float32)
         with torch.inference_mode():
             return self.towers.texts(texts).float().cpu().numpy()
+
+
+def likeness(encoder: Encoder, images: F32, texts: F32) -> F32:
+    """How pictures (n, dim) and texts (m, dim) match for retrieval both ways (n, m): cosines, less what is due to
+    hubs where the model knows them."""
+    system = getattr(getattr(encoder, "towers", None), "system", None)
+    if system is None or system.hubs is None:
+        return np.asarray(images @ texts.T)
+    with torch.inference_mode():
+        device = system.hubs.texts.device
+        found = system.hubs.likeness(torch.from_numpy(images).to(device), torch.from_numpy(texts).to(device))
+        return found.cpu().numpy()  # type: ignore[no-any-return]
 
 
 def _tensor(tiles: U8) -> Tensor:

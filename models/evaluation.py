@@ -21,6 +21,7 @@ from rs_text_search_plugin.engine.types import F32, I64, Encoder
 
 from . import load, registry, weights_of
 from .datasets import Dataset, Row, open_dataset, pixels
+from .encoder import likeness
 from .phrases import phrases
 from .rerank import multivariate_rerank
 
@@ -76,7 +77,9 @@ def recalls_of(by_image: F32, by_text: F32, owners: I64) -> dict[str, float]:
     """The same for orders that differ by direction, as after a rerank: by_image (n, m) orders texts for each
     image, by_text (m, n) images for each text."""
     own = by_text[np.arange(len(owners)), owners]
-    text_ranks = (by_text >= own[:, None]).sum(1)  # its own image is among those counted
+    text_ranks = (~(by_text < own[:, None])).sum(
+        1
+    )  # its own image is among those counted, and so is no number
     image_ranks = np.array([_image_rank(row, owners == i) for i, row in enumerate(by_image)])
     named = {"i2t": image_ranks, "t2i": text_ranks}
     found = {f"{way}_r{k}": 100 * float((ranks <= k).mean()) for way, ranks in named.items() for k in DEPTHS}
@@ -85,7 +88,7 @@ def recalls_of(by_image: F32, by_text: F32, owners: I64) -> dict[str, float]:
 
 def _image_rank(row: F32, mine: np.ndarray[Any, np.dtype[np.bool_]]) -> int:
     best = row[mine].max()
-    return int((row[~mine] >= best).sum()) + 1
+    return int((~(row[~mine] < best)).sum()) + 1
 
 
 def _retrieval(
@@ -100,15 +103,16 @@ def _retrieval(
     owners = np.repeat(np.arange(len(rows)), [len(row.captions) for row in rows])
     images, texts = embed_images(encoder, dataset, rows), embed_texts(encoder, captions)
     _save(file, rows, images, captions, texts)
-    found: dict[str, Any] = {"images": len(rows), "captions": len(captions)}
+    matched = likeness(encoder, images, texts)
+    plain, first = recalls(images, texts, owners), recalls_of(matched, matched.T, owners)
+    found: dict[str, Any] = {"images": len(rows), "captions": len(captions), "cosine_mr": plain["mr"]}
     if rerank is None:
-        return {**found, **recalls(images, texts, owners)}
-    likeness = images @ texts.T
-    found |= {"rerank": rerank.how, "first_mr": recalls_of(likeness, likeness.T, owners)["mr"]}
+        return {**found, **first}
+    found |= {"rerank": rerank.how, "first_mr": first["mr"]}
     if rerank.how == "multivariate":
-        orders = multivariate_rerank(likeness), multivariate_rerank(likeness.T)
+        orders = multivariate_rerank(matched), multivariate_rerank(matched.T)
         return {**found, **recalls_of(*orders, owners)}
-    return {**found, **_fused(rerank, likeness, dataset, rows, captions, owners)}
+    return {**found, **_fused(rerank, matched, dataset, rows, captions, owners)}
 
 
 def _fused(

@@ -7,16 +7,21 @@ from torch import Tensor
 from torch.nn import functional as fn
 
 NEVER = -1e4
+"""A likeness that no pair has."""
 
 
-def info_nce(images: Tensor, texts: Tensor, scale: Tensor | float, unclear: Tensor) -> Tensor:
+def info_nce(
+    images: Tensor, texts: Tensor, scale: Tensor | float, unclear: Tensor, wrong: Tensor | None = None
+) -> Tensor:
     """Cross-entropy of each picture over the texts and of each text over the pictures, the mean of both.
 
     images, texts (B, dim); `scale` is one over the temperature; pairs marked in `unclear` (B, B) are left
-    out. Radford et al. 2021."""
+    out. `wrong` (B,), the likeness of each picture and a text that is wrong about it, or NEVER, is one more
+    text to choose from. Radford et al. 2021."""
     logits = (scale * _likeness(images, texts)).masked_fill(unclear, NEVER)  # (B, B)
     target = torch.arange(len(images), device=images.device)
-    return (fn.cross_entropy(logits, target) + fn.cross_entropy(logits.T, target)) / 2
+    choices = logits if wrong is None else torch.cat([logits, scale * wrong[:, None]], 1)
+    return (fn.cross_entropy(choices, target) + fn.cross_entropy(logits.T, target)) / 2
 
 
 def triplet(images: Tensor, texts: Tensor, margin: float, unclear: Tensor) -> Tensor:

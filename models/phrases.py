@@ -21,6 +21,8 @@ class Phrases:
     templates: tuple[str, ...]
     labels: dict[str, tuple[str, ...]]
     alike: dict[str, frozenset[str]]
+    contrasts: tuple[tuple[tuple[str, ...], ...], ...]
+    """Groups of meanings that exclude one another, each with the ways to say it."""
     nouns: tuple[str, ...]
     attributes: tuple[str, ...]
     relations: tuple[str, ...]
@@ -34,10 +36,13 @@ def phrases() -> Phrases:
     )
     labels = {label: tuple(names) for label, names in table["labels"].items()}
     alike = {a: frozenset(b for b in labels if set(labels[a]) & set(labels[b])) for a in labels}
+    contrasts = tuple(
+        tuple(tuple(said.split("/")) for said in group) for group in table["contrasts"]["groups"]
+    )
     words = table["words"]
     relations = tuple(words["relations"].replace("\n", " ").split("|"))
     nouns, attributes = tuple(words["nouns"].split()), tuple(words["attributes"].split())
-    return Phrases(tuple(table["templates"]), labels, alike, nouns, attributes, relations)
+    return Phrases(tuple(table["templates"]), labels, alike, contrasts, nouns, attributes, relations)
 
 
 def made_up(count: int, rng: np.random.Generator) -> list[str]:

@@ -39,6 +39,8 @@ class Recipe:
     network learns best on smaller ones than it will be used on (Touvron et al. 2019)."""
     texts: int = 1
     """Texts drawn for each picture of a batch; the losses of all are averaged."""
+    wrong: float = 0.0
+    """Share of the texts that come with one that denies a word of them (contrasts.py)."""
     views: int = 2
     """Stored views of each picture of a captioned set; of one that mostly has labels, half as many."""
     own_captions: float = 0.7
@@ -61,7 +63,7 @@ class Training:
     settings: Mapping[str, Any]
     recipe: Recipe
     tuning: Recipe | None = None
-    """The run with live pictures that follows."""
+    """The run with live pictures that follows; only `compact` has one."""
     distillation: Mapping[str, int] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Name -> settings that differ: ablations and alternatives."""

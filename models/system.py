@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from .backbones import ResNet50V2
+from .hubs import Hubs
 from .text import WordPiece
 
 INPUT_PX = 192
@@ -52,6 +53,8 @@ class Batch:
     """(B,) number of the scene class."""
     unclear: Tensor
     """(B, B) bool, picture by text: pairs off the diagonal that may belong together and are no negatives."""
+    wrong: Sequence[str] = ()
+    """Each text with one thing denied, or "" (contrasts.py); none at all unless the recipe asks for it."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ class System(nn.Module, ABC):
 
     views: ClassVar[int] = 1
     """How many views of a picture one step of training needs."""
+    still: ClassVar[tuple[str, ...]] = ()
+    """Parts besides the backbone that training leaves as they are."""
     dim: int
 
     def __init__(self, vocabulary: Sequence[str], settings: Mapping[str, Any]) -> None:
@@ -76,6 +81,8 @@ class System(nn.Module, ABC):
         self.settings = dict(settings)
         self.tokenizer = WordPiece(vocabulary)
         self.backbone = ResNet50V2()
+        self.hubs: Hubs | None
+        self.register_module("hubs", None)  # centres.py finds them once a system is trained
 
     @abstractmethod
     def embed_images(self, maps: Maps) -> Tensor:
@@ -92,6 +99,13 @@ class System(nn.Module, ABC):
     def prepare(self, facts: Facts) -> None:
         """Called once before training: build what only training needs, under `self.lesson`, which is not
         saved."""
+
+    def train(self, mode: bool = True) -> System:
+        """As torch does it; parts that stay as they are do so without dropout."""
+        super().train(mode)
+        for part in self.still:
+            getattr(self, part).eval()
+        return self
 
     def images(self, x: Tensor) -> Tensor:
         """(B, 3, INPUT_PX, INPUT_PX) RGB in 0-1 -> (B, dim)."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from rs_text_search_plugin.engine.types import F32
 
 from . import checkpoint
+from .contrasts import Contrasts
 from .datasets import Dataset
 from .evaluation import recalls
 from .lessons import Item, Lessons, draw, epoch_batches, unclear
@@ -71,6 +72,7 @@ class Trainer:
         system.prepare(Facts(len(found.items), found.texts, found.labels))
         system.to(run.device)
         self.alike = found.alike()
+        self.contrasts = Contrasts(found.texts)
         self.groups = parameters(system, recipe)
         trained = {id(p) for group in self.groups for p in group["params"]}
         self.trained = {n: p for n, p in system.named_parameters() if id(p) in trained}
@@ -132,8 +134,8 @@ class Trainer:
         with torch.autocast(device.type, torch.bfloat16):
             views = [Maps(*(part.to(device) for part in self.source.maps(one))) for one in read]
             for _ in range(self.recipe.texts):
-                drawn = [draw(item, self.recipe, rng) for item in items]
-                for name, value in self.system.losses(self._batch(items, drawn, views)).items():
+                batch = self._batch(items, [draw(item, self.recipe, rng) for item in items], views, rng)
+                for name, value in self.system.losses(batch).items():
                     losses[name] = (
                         losses.get(name, torch.zeros((), device=device)) + value / self.recipe.texts
                     )
@@ -147,16 +149,22 @@ class Trainer:
         self.step += 1
         return {name: float(value.item()) for name, value in losses.items()}
 
-    def _batch(self, items: list[Item], drawn: list[int], views: list[Maps]) -> Batch:
-        device = self.run.device
+    def _batch(
+        self, items: list[Item], drawn: list[int], views: list[Maps], rng: np.random.Generator
+    ) -> Batch:
+        device, texts = self.run.device, [self.found.texts[number] for number in drawn]
+        wrong = [
+            self.contrasts.wrong(text, rng) if rng.random() < self.recipe.wrong else "" for text in texts
+        ]
         return Batch(
             maps=views[0],
             second=views[1] if len(views) > 1 else None,
-            texts=[self.found.texts[number] for number in drawn],
+            texts=texts,
             images=torch.tensor([item.number for item in items], device=device),
             sentences=torch.tensor(drawn, device=device),
             labels=torch.tensor([item.label for item in items], device=device),
             unclear=unclear(items, drawn, self.found, self.alike).to(device),
+            wrong=wrong,
         )
 
     def _towers_learn(self, learn: bool) -> None:
@@ -223,10 +231,12 @@ class Trainer:
 
 def parameters(system: System, recipe: Recipe) -> list[dict[str, Any]]:
     """What learns, in groups with their share of the learning rate: the system's own parts, the layers of its
-    sentence model, the last stage of its backbone. Word tables and the rest of the backbone stay."""
-    towers = [module for module in system.modules() if isinstance(module, TextTower)]
+    sentence model, the last stage of its backbone. Word tables, the rest of the backbone and what the system
+    wants still stay."""
+    kept = [getattr(system, name) for name in system.still]
+    towers = [module for module in system.modules() if isinstance(module, TextTower) and module not in kept]
     text = [p for tower in towers for p in tower.layers.parameters()]
-    still = {id(p) for part in (*towers, system.backbone) for p in part.parameters()}
+    still = {id(p) for part in (*towers, *kept, system.backbone) for p in part.parameters()}
     own = [p for p in system.parameters() if id(p) not in still]
     groups = [
         {"name": "own", "params": [p for p in own if p.dim() > 0], "share": 1.0},

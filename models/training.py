@@ -13,6 +13,7 @@ result.json. --resume goes on from what is there."""
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Mapping
@@ -33,8 +34,8 @@ from .datasets import Dataset, open_dataset
 from .lessons import Lessons, lessons
 from .live import LivePictures
 from .recipe import Recipe, Training, training
-from .runtime import has_bf16
-from .system import System
+from .runtime import sight
+from .system import Maps, System
 from .text import TextConfig, TextTower, WordPiece
 from .trainer import Run, Trainer
 from .words import Words
@@ -51,8 +52,9 @@ class Options:
     settings: Mapping[str, Any] | None = None
     """Single settings, above recipe and variant."""
     recipe: Mapping[str, Any] | None = None
-    base: str = "compact"
-    """The trained `compact` (name or file) that the other systems begin with."""
+    base: str = ""
+    """The trained `compact` (name or file) to begin with. The other systems take the committed one unless told;
+    `compact` itself then goes on with stage 4, else it starts at the beginning."""
     features: str | None = None
     """Folder of stored maps that several runs share; OUT/maps unless told."""
 
@@ -80,14 +82,15 @@ def train(  # noqa: PLR0913, PLR0917 - the command line's options
     found = lessons(run.datasets)
     maps = Path(options.features) if options.features else folder / "maps"
     maps.mkdir(parents=True, exist_ok=True)
-    if model == "compact":
+    if plan.tuning:
         first = Path(data[0].partition(":")[0]).parent / BACKBONE
-        trainer = _compact(run, found, plan, maps, open_backbone(first))
+        heads = weights_of(options.base) if options.base else _heads(run, found, plan, maps, first)
+        trainer = _tuned(run, found, plan.tuning, heads)
     else:
         trainer = _other(model, run, found, plan, maps, options)
     result = {
         "model": model, "variant": options.variant, "seed": seed, "data": [d.name for d in run.datasets],
-        "settings": dict(trainer.system.settings), "recipe": asdict(plan.recipe),
+        "settings": dict(trainer.system.settings), "recipe": asdict(trainer.recipe), "base": options.base,
         "parameters": sum(p.numel() for n, p in trainer.system.named_parameters() if not n.startswith("lesson.")),
         "weights": str(trainer.weights), "bytes": trainer.weights.stat().st_size,
         "seconds": round(time.monotonic() - began), **trainer.best,
@@ -111,15 +114,17 @@ def _plan(model: str, options: Options) -> Training:
         known = ", ".join(plan.variants) or "none"
         raise ModelError(f"{model} has no variant {options.variant!r}.", f"It has: {known}.")
     settings = {**plan.settings, **plan.variants.get(options.variant, {}), **(options.settings or {})}
+    changed = "tuning" if plan.tuning and options.base else "recipe"
     try:
-        recipe = replace(plan.recipe, **(options.recipe or {}))
+        recipe = replace(getattr(plan, changed), **(options.recipe or {}))
     except TypeError as error:
         raise ModelError(f"No such part of a recipe: {error}", "See models/recipe.py.") from error
-    return replace(plan, settings=settings, recipe=recipe)
+    return replace(plan, settings=settings, **{changed: recipe})
 
 
-def _compact(run: Run, found: Lessons, plan: Training, maps: Path, backbone: ResNet50V2) -> Trainer:
-    """Text tower, heads on stored maps, then the backbone's last stage with everything above it."""
+def _heads(run: Run, found: Lessons, plan: Training, maps: Path, first: Path) -> Path:
+    """Text tower, then heads on stored maps of the backbone as it is."""
+    backbone = open_backbone(first)
     tower, vocabulary = _text_tower(run, found, plan.distillation)
     system = Compact(vocabulary, plan.settings)
     system.backbone.load_state_dict(backbone.state_dict())
@@ -128,46 +133,53 @@ def _compact(run: Run, found: Lessons, plan: Training, maps: Path, backbone: Res
     heads.out.mkdir(exist_ok=True)
     trainer = Trainer("compact", heads, system, found, _stored(run, backbone, plan.recipe, maps), plan.recipe)
     trainer.fit()
-    if plan.tuning is None:
-        return trainer
-    system = cast(Compact, checkpoint.load(trainer.weights)).to(run.device)
+    return trainer.weights
+
+
+def _tuned(run: Run, found: Lessons, tuning: Recipe, heads: Path) -> Trainer:
+    """The backbone's last stage with everything above it."""
+    system = cast(Compact, checkpoint.load(heads)).to(run.device)
     system.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    pictures = LivePictures(run.datasets, system.backbone, plan.tuning.side)
-    trainer = Trainer("compact", run, system, found, pictures, plan.tuning)
+    pictures = LivePictures(run.datasets, system.backbone, tuning.side)
+    trainer = Trainer("compact", run, system, found, pictures, tuning)
     trainer.fit()
     return trainer
 
 
 def _other(model: str, run: Run, found: Lessons, plan: Training, maps: Path, options: Options) -> Trainer:
-    base = checkpoint.load(weights_of(options.base))
+    base = checkpoint.load(weights_of(options.base or "compact"))
     settings = dict(plan.settings)
     if "labels" in settings:
         settings["labels"] = len(found.labels)
     system = checkpoint.build(model, base.tokenizer.vocabulary, settings)
     system.backbone.load_state_dict(base.backbone.state_dict())
-    start_words(system, cast(Compact, base).text)
+    start(system, cast(Compact, base))
     source = _stored(run, base.backbone.eval(), plan.recipe, maps)
     trainer = Trainer(model, run, system, found, source, plan.recipe)
     trainer.fit()
     return trainer
 
 
-def start_words(system: System, tower: TextTower) -> None:
-    """Begin with a trained tower's word vectors, and with as many of its layers as there are."""
-    state = tower.state_dict()
+def start(system: System, base: Compact) -> None:
+    """Begin with a trained `compact`: with its towers where the system has them too, with its word vectors and
+    as many of its text tower's layers as there are."""
+    state = base.text.state_dict()
     for module in system.modules():
         if isinstance(module, Words):
             own = module.tower.state_dict()
             module.tower.load_state_dict({name: state[name] for name in own})
+    if isinstance(system, Compact):
+        system.load_state_dict(base.state_dict(), strict=False)
 
 
 def _stored(run: Run, backbone: ResNet50V2, recipe: Recipe, folder: Path) -> features.StoredMaps:
-    quick = ResNet50V2().eval()
-    quick.load_state_dict(backbone.state_dict())
-    quick.to(run.device, torch.bfloat16 if has_bf16(run.device) else torch.float32)
-    quick.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    quick = sight(copy.deepcopy(backbone), run.device)
+
+    def look(tiles: torch.Tensor) -> Maps:
+        return quick(tiles.to(run.device))
+
     return features.StoredMaps(
-        [features.compute(quick, data, _views(data, recipe), folder, run.log) for data in run.datasets]
+        [features.compute(look, data, _views(data, recipe), folder, run.log) for data in run.datasets]
     )
 
 

@@ -21,8 +21,8 @@ def plain(image: Image.Image) -> U8:
 
 
 def varied(image: Image.Image, rng: np.random.Generator, side: int = INPUT_PX) -> U8:
-    """Mirrored, turned by quarters (north is arbitrary), cropped to 65-100 % a side, now and then coarser,
-    recoloured, grey, off-colour or hazy -> (side, side, 3)."""
+    """Mirrored, turned by quarters (north is arbitrary), cropped to 65-100 % a side, at times to less or shrunk
+    among its mirror images, now and then coarser, recoloured, grey, off-colour or hazy -> (side, side, 3)."""
     if rng.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if turn := int(rng.integers(4)):
@@ -31,7 +31,10 @@ def varied(image: Image.Image, rng: np.random.Generator, side: int = INPUT_PX) -
 
 
 def _cropped(image: Image.Image, rng: np.random.Generator, side: int) -> Image.Image:
-    share = rng.uniform(0.65, 1.0)
+    chance = rng.random()
+    if chance < 0.1:
+        image = _mirrored_around(image, rng.uniform(0.1, 0.5))
+    share = rng.uniform(0.65, 1.0) if chance < 0.9 else rng.uniform(0.5, 0.65)
     width, height = round(image.width * share), round(image.height * share)
     x, y = int(rng.integers(image.width - width + 1)), int(rng.integers(image.height - height + 1))
     box = (x, y, x + width, y + height)
@@ -39,6 +42,13 @@ def _cropped(image: Image.Image, rng: np.random.Generator, side: int) -> Image.I
         small = int(side * rng.uniform(0.4, 0.8))
         image, box = image.resize((small, small), BILINEAR, box=box), (0, 0, small, small)
     return image.resize((side, side), BILINEAR, box=box)
+
+
+def _mirrored_around(image: Image.Image, more: float) -> Image.Image:
+    """The picture with so much of its side added all around, mirrored at the edges."""
+    array = pixels(image)
+    rim = round(more * min(array.shape[:2]))
+    return Image.fromarray(np.pad(array, ((rim, rim), (rim, rim), (0, 0)), "reflect"))
 
 
 def _recoloured(image: Image.Image, rng: np.random.Generator) -> Image.Image:

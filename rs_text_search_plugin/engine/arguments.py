@@ -169,7 +169,12 @@ def _add_train(commands: Any) -> None:
     add("--variant", default="", metavar="NAME", help="an ablation or alternative of recipes.toml")
     add("--set", nargs="+", type=setting, default=[], metavar="NAME=VALUE", help="settings of the network")
     add("--recipe", nargs="+", type=setting, default=[], metavar="NAME=VALUE", help="parts of the recipe")
-    add("--base", default="compact", metavar="MODEL", help="the trained compact the others begin with")
+    add(
+        "--base",
+        default="",
+        metavar="MODEL",
+        help="a trained compact to begin with (compact: to go on tuning)",
+    )
     add("--maps", metavar="DIR", help="stored maps that several runs share (default: OUT/maps)")
 
 
