@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from .backbones import CHANNELS
-from .losses import info_nce
+from .losses import NEVER, info_nce
 from .system import Batch, Facts, Maps, System
 from .text import TextConfig, TextTower
 
@@ -70,19 +70,24 @@ class ImageHead(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor, detail: Tensor) -> Tensor:
-        tokens = self.norm_tokens(tokens)
-        x = torch.cat(
-            [self.tokens(tokens), self.detail(self.norm_detail(detail)).unsqueeze(1)], 1
-        )  # (B, 37, W)
+        return self.pool(self.look(tokens, detail), tokens)
+
+    def look(self, tokens: Tensor, detail: Tensor) -> Tensor:
+        """-> (B, 37, width), each place and the detail after the block."""
+        tokens = self.tokens(self.norm_tokens(tokens))
+        x = torch.cat([tokens, self.detail(self.norm_detail(detail)).unsqueeze(1)], 1)  # (B, 37, W)
         x = self.drop(x)
         for block in self.blocks:
             x = block(x)
-        x = self.norm(x)
+        return self.norm(x)  # type: ignore[no-any-return]
+
+    def pool(self, x: Tensor, tokens: Tensor) -> Tensor:
+        """What `look` made of the tokens -> (B, dim), not yet of unit length."""
         b, t, w = x.shape
         attention = self.attend(x).softmax(1)  # (B, 37, H)
         heads = x.view(b, t, attention.shape[-1], -1)
         pooled = torch.einsum("bth,bthd->bhd", attention, heads).reshape(b, w)
-        return self.pooled(self.drop(pooled)) + self.mean(self.drop(tokens.mean(1)))  # type: ignore[no-any-return]
+        return self.pooled(self.drop(pooled)) + self.mean(self.drop(self.norm_tokens(tokens).mean(1)))  # type: ignore[no-any-return]
 
 
 class TextHead(nn.Module):
@@ -108,7 +113,7 @@ class Compact(System):
         self.image_head = ImageHead(chosen)
         self.text = TextTower(TextConfig(len(vocabulary), chosen.text_layers))
         self.text_head = TextHead(chosen)
-        self.lesson = nn.ParameterDict()
+        self.lesson: Any = nn.ParameterDict()
 
     def embed_images(self, maps: Maps) -> Tensor:
         """-> (B, dim) unit vectors."""
@@ -125,7 +130,14 @@ class Compact(System):
         self.lesson["scale"] = nn.Parameter(torch.tensor(START_SCALE).log())
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """InfoNCE."""
+        """InfoNCE, with what is wrong about a picture among the texts it chooses from."""
         scale = self.lesson["scale"].exp().clamp_max(100)
         images, texts = self.embed_images(batch.maps), self.embed_texts(batch.texts)
-        return {"info_nce": info_nce(images, texts, scale, batch.unclear)}
+        rows = [row for row, text in enumerate(batch.wrong) if text]
+        wrong = None
+        if rows:
+            near = (images[rows] * self.embed_texts([batch.wrong[row] for row in rows])).sum(1)
+            wrong = images.new_full((len(images),), NEVER).index_copy(
+                0, torch.tensor(rows).to(near.device), near
+            )
+        return {"info_nce": info_nce(images, texts, scale, batch.unclear, wrong)}

@@ -1,4 +1,4 @@
-"""MTGFE-style: two towers that propose, and a fusion encoder that looks at picture and text together.
+"""MTGFE-style: a fusion encoder over two towers, which looks at picture and text together.
 
 After Zhang X. et al., "Multi-Task Guided Fusion Encoder" (MTGFE), Remote Sensing 2023, 15(18), 4637. Neither
 code nor full text was to be had: this is in its style.
@@ -7,12 +7,16 @@ Theirs, as the abstract states: one joint representation of picture and text, tr
 (ITM), masked language modelling (MLM) and a contrast of the joint representations of two views of a picture
 (MVJRC); retrieval filtering, so that few pairs need the fusion encoder (filtering.py).
 Our inference, after ALBEF (Li et al., NeurIPS 2021), which these parts point to: texts attend to the picture's
-tokens; their first token is the joint representation; contrastive towers (ITC) below, which filter, and find a
-hard wrong picture and a hard wrong text for each pair; 15 % of the words hidden, 80/10/10; InfoNCE between the
-joint representations of one text with two views.
+tokens; their first token is the joint representation; two towers below, which filter, and which find hard
+wrong pictures and texts for each pair; 15 % of the words hidden, 80/10/10; InfoNCE between the joint
+representations of one text with two views.
 Ours, and why:
-- a frozen ResNet50-V2 instead of a ViT, three layers of MiniLM instead of BERT: it has to run on a laptop.
-  Everything above them starts from random weights;
+- the towers are those of `compact`, and stay as they are: a ResNet50-V2 instead of a ViT, three layers of MiniLM
+  instead of BERT, for it has to run on a laptop. The fusion encoder begins with random weights;
+- matching corrects the towers instead of starting anew: a pair's score is `trust` times its cosine plus what the
+  fusion encoder adds, and a right pair has to stand above several hard ones (a softmax over all of them instead
+  of yes or no for each). Yes or no without the cosine ranked worse than the towers alone, even on pictures it
+  was trained with;
 - what may belong together, or is of one picture or one sentence, is never a negative: RSICD's pictures share
   captions, and ITM would be taught what is wrong;
 - a hidden word becomes [UNK], as the vocabulary has no other mark; every text hides at least one;
@@ -24,68 +28,66 @@ Ours, and why:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .backbones import CHANNELS
+from .compact import Compact
 from .losses import info_nce
 from .pretext import drawn, hide, strangers
-from .system import PLACES, Batch, Facts, FusionSystem, Maps
-from .words import WORD_DIM, Words, mean_over
-
-TOGETHER = 96
-"""Texts or pairs that go through a network at once, all of about one length, so that little is padded."""
+from .system import Batch, Facts, FusionSystem, Maps
+from .text import by_length
+from .words import WORD_DIM
 
 
 @dataclass(frozen=True)
 class MtgfeSettings:
     """Shapes, and the weight of each task; a task of weight 0 is not computed."""
 
-    text: str = "sentence"
-    """Kind of the words, see words.py."""
+    towers: Mapping[str, int] = field(default_factory=dict)
+    """Settings of the towers, see compact.py."""
     width: int = 256
     heads: int = 8
-    dim: int = 256
-    """Length of the towers' unit vectors."""
-    image_layers: int = 2
-    text_layers: int = 1
-    fusion_layers: int = 3
+    layers: int = 2
     dropout: float = 0.1
     gated: bool = True
     """Whether what a word finds in the picture is multiplied by what it asked."""
-    itc: float = 1.0
     itm: float = 1.0
     mlm: float = 0.5
     mvjrc: float = 0.5
-    hardness: float = 20.0
-    """A wrong partner is drawn in proportion to exp(hardness * similarity)."""
+    trust: float = 25.0
+    """What the towers' cosine counts in ITM; less than towers learn it with, which know the training pictures
+    better than they will know others."""
+    wrong: int = 4
+    """Wrong pictures for each text, and wrong texts for each picture."""
+    hardness: float = 15.0
+    """A wrong partner is drawn in proportion to exp(hardness * cosine)."""
     hidden: float = 0.15
     """Share of the words that MLM asks for."""
-    share: float = 0.35
+    share: float = 0.25
     """Share of a batch that MLM and MVJRC see."""
+    dim: int = 256
+    """Length of the unit vectors of MVJRC."""
     temperature: float = 0.07
     """Of MVJRC."""
 
 
 class Read(NamedTuple):
-    """n texts after the text encoder."""
+    """n texts, ready for the fusion encoder."""
 
     states: Tensor
     """(n, T, width)."""
     mask: Tensor
     """(n, T), true where there is a word piece."""
-    words: Tensor
-    """(n, 384), the mean state of the word layer."""
 
     def pick(self, rows: Tensor) -> Read:
         """Some of them, no longer than the longest."""
         mask = self.mask[rows]
         longest = int(mask.sum(1).max())
-        return Read(self.states[rows, :longest], mask[:, :longest], self.words[rows])
+        return Read(self.states[rows, :longest], mask[:, :longest])
 
 
 class Attention(nn.Module):
@@ -106,140 +108,103 @@ class Attention(nn.Module):
         return self.out(y if self.gate is None else y * self.gate(x))  # type: ignore[no-any-return]
 
 
-class Block(nn.Module):
-    """Pre-norm transformer block; `crossed` ones look at a picture between self-attention and MLP."""
+class Layer(nn.Module):
+    """Pre-norm transformer layer that looks at a picture between self-attention and MLP."""
 
-    def __init__(self, settings: MtgfeSettings, widen: int, crossed: bool = False) -> None:
+    def __init__(self, settings: MtgfeSettings) -> None:
         super().__init__()
-        width = settings.width
-        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3 if crossed else 2))
-        self.pair, self.own = nn.Linear(width, 2 * width), Attention(width, settings.heads)
-        self.cross = Attention(width, settings.heads, settings.gated) if crossed else None
-        self.mlp = nn.Sequential(nn.Linear(width, widen * width), nn.GELU(), nn.Linear(widen * width, width))
+        width, heads = settings.width, settings.heads
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(3))
+        self.pair, self.own = nn.Linear(width, 2 * width), Attention(width, heads)
+        self.cross = Attention(width, heads, settings.gated)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.drop = nn.Dropout(settings.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, seen: Tensor) -> Tensor:
         y = self.norms[0](x)
         x = x + self.drop(self.own(y, self.pair(y), mask))
-        if self.cross is not None and seen is not None:
-            x = x + self.drop(self.cross(self.norms[2](x), seen, None))
-        return x + self.drop(self.mlp(self.norms[1](x)))  # type: ignore[no-any-return]
+        x = x + self.drop(self.cross(self.norms[1](x), seen, None))
+        return x + self.drop(self.mlp(self.norms[2](x)))  # type: ignore[no-any-return]
 
 
-class Mtgfe(FusionSystem):
-    """The towers (`embed_images`, `embed_texts`), the fusion encoder (`keys`, `match`) and their four tasks."""
+class Mtgfe(Compact, FusionSystem):
+    """`compact`'s towers (`embed_images`, `embed_texts`), the fusion encoder (`keys`, `match`) and its tasks."""
 
     views = 2
+    still = ("image_head", "text", "text_head")
 
     def __init__(self, vocabulary: Sequence[str], settings: Mapping[str, Any]) -> None:
-        super().__init__(vocabulary, settings)
         self.chosen = chosen = MtgfeSettings(**settings)
-        width, self.dim = chosen.width, chosen.dim
-        self.words = Words(self.tokenizer, chosen.text, chosen.dropout)
-        self.norm_middle, self.norm_last = nn.LayerNorm(CHANNELS[1]), nn.LayerNorm(CHANNELS[2])
-        self.middle, self.last = nn.Linear(CHANNELS[1], width), nn.Linear(CHANNELS[2], width)
-        self.places = nn.Parameter(0.02 * torch.randn(PLACES, width))
-        self.image = nn.ModuleList(Block(chosen, 2) for _ in range(chosen.image_layers))
-        self.norm_image, self.norm_text, self.norm_joint = (nn.LayerNorm(width) for _ in range(3))
-        self.enter = nn.Linear(WORD_DIM, width)
-        self.text = nn.ModuleList(Block(chosen, 4) for _ in range(chosen.text_layers))
-        self.image_out, self.image_straight = nn.Linear(width, self.dim), nn.Linear(CHANNELS[2], self.dim)
-        self.text_out, self.text_straight = nn.Linear(width, self.dim), nn.Linear(WORD_DIM, self.dim)
-        self.scale = nn.Parameter(torch.tensor(20.0).log())
-        self.pairs = nn.Linear(width, chosen.fusion_layers * 2 * width)
-        self.fusion = nn.ModuleList(Block(chosen, 4, crossed=True) for _ in range(chosen.fusion_layers))
+        super().__init__(vocabulary, chosen.towers)
+        self.settings = {**asdict(chosen), "towers": self.settings}
+        width = chosen.width
+        seen, keys = self.image_head.norm.normalized_shape[0], chosen.layers * 2 * width
+        self.pairs = nn.Linear(seen, keys)
+        self.enter = nn.Sequential(nn.Linear(WORD_DIM, width), nn.LayerNorm(width))
+        self.fusion = nn.ModuleList(Layer(chosen) for _ in range(chosen.layers))
+        self.norm_joint = nn.LayerNorm(width)
         self.belongs = nn.Linear(width, 1)
         self.drop = nn.Dropout(chosen.dropout)
         self.lesson = nn.ModuleDict()
 
     def prepare(self, facts: Facts) -> None:
         """The heads of MLM, tied to the table its words come in through, and of MVJRC."""
-        width, dim, table = self.chosen.width, self.dim, self.words.tower.words
+        width, dim, table = self.chosen.width, self.chosen.dim, self.text.words
+        lesson = nn.ModuleDict()
         if self.chosen.mlm:
             widen, name = nn.Linear(width, WORD_DIM), nn.Linear(WORD_DIM, table.num_embeddings)
             name.weight = table.weight
-            self.lesson["mlm"] = nn.Sequential(widen, nn.GELU(), nn.LayerNorm(WORD_DIM), name)
+            lesson["mlm"] = nn.Sequential(widen, nn.GELU(), nn.LayerNorm(WORD_DIM), name)
         if self.chosen.mvjrc:
-            self.lesson["mvjrc"] = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, dim))
-
-    def embed_images(self, maps: Maps) -> Tensor:
-        """-> (B, dim) unit vectors."""
-        return self._picture_vectors(self._tokens(maps), maps)
-
-    def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        """n texts -> (n, dim) unit vectors."""
-        return self._text_vectors(self.read(texts))
+            lesson["mvjrc"] = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, dim))
+        self.lesson = lesson
 
     def keys(self, maps: Maps) -> Tensor:
-        """Keys and values of every fusion layer's cross-attention: (B, PLACES, fusion_layers * 2 * width)."""
-        return self.pairs(self._tokens(maps))  # type: ignore[no-any-return]
+        """Keys and values of every layer's cross-attention: (B, 37, layers * 2 * width)."""
+        return self.pairs(self.drop(self._tokens(maps)))  # type: ignore[no-any-return]
 
     def match(self, keys: Tensor, texts: Sequence[str]) -> Tensor:
-        """keys (P, PLACES, ...) and P texts, pair by pair -> (P,) logit that they belong together. Each distinct
-        text is read once; `keys` of one picture may come expanded."""
+        """keys (P, 37, ...) and P texts, pair by pair -> (P,), what the fusion encoder adds to `trust` times their
+        cosine. Each distinct text is read once; `keys` of one picture may come expanded."""
         distinct = {text: number for number, text in enumerate(dict.fromkeys(texts))}
         rows = torch.tensor([distinct[text] for text in texts], device=keys.device)
         return self._logit(keys, self.read(list(distinct)).pick(rows))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The tasks whose weight is not 0."""
-        chosen, tokens, read = self.chosen, self._tokens(batch.maps), self.read(batch.texts)
-        likeness = torch.zeros_like(batch.unclear, dtype=torch.float32)  # (B, B)
-        found: dict[str, Tensor] = {}
-        if chosen.itc:
-            pictures, texts = self._picture_vectors(tokens, batch.maps), self._text_vectors(read)
-            likeness = (pictures @ texts.T).detach().float()
-            found["itc"] = chosen.itc * info_nce(pictures, texts, self.scale.exp(), batch.unclear)
-        if chosen.itm or chosen.mlm or chosen.mvjrc:
-            keys = self.pairs(tokens)
+        chosen, keys, found = self.chosen, self.keys(batch.maps), {}
         if chosen.itm:
-            found["itm"] = chosen.itm * self._itm(keys, read, likeness, strangers(batch))
+            with torch.no_grad():
+                likeness = self.embed_images(batch.maps) @ self.embed_texts(batch.texts).T  # (B, B)
+            found["itm"] = chosen.itm * self._itm(keys, self.read(batch.texts), likeness, strangers(batch))
         if chosen.mlm:
             found["mlm"] = chosen.mlm * self._mlm(keys, batch, self._some(len(batch.texts)))
         if chosen.mvjrc:
-            found["mvjrc"] = chosen.mvjrc * self._mvjrc(keys, read, batch, self._some(len(batch.texts)))
+            found["mvjrc"] = chosen.mvjrc * self._mvjrc(keys, batch, self._some(len(batch.texts)))
         return found
 
     def read(self, texts: Sequence[str]) -> Read:
-        """n texts -> what both the fusion encoder and the text tower start from."""
+        """n texts -> what the fusion encoder starts from."""
         return self._encode(*self.tokenizer.batch(texts))
 
     def _encode(self, ids: Tensor, mask: Tensor) -> Read:
+        device = self.text.words.weight.device
+        ids, mask = ids.to(device), mask.to(device)
         order, parts = by_length(mask)
-        done = [self._encode_alike(ids[rows, :longest], mask[rows, :longest]) for rows, longest in parts]
-        long = [fn.pad(read.states, (0, 0, 0, mask.shape[1] - read.states.shape[1])) for read in done]
-        states, words = torch.cat(long), torch.cat([read.words for read in done])
-        back = order.argsort().to(states.device)
-        return Read(states[back], mask.to(states.device), words[back])
+        with torch.no_grad():
+            done = [self.text.states(ids[rows, :longest], mask[rows, :longest]) for rows, longest in parts]
+            long = [fn.pad(states, (0, 0, 0, mask.shape[1] - states.shape[1])) for states in done]
+        return Read(self.drop(self.enter(torch.cat(long)[order.argsort()])), mask)
 
-    def _encode_alike(self, ids: Tensor, mask: Tensor) -> Read:
-        states, mask = self.words.embed(ids, mask)
-        x = self.enter(states)  # (n, T, W)
-        for block in self.text:
-            x = block(x, mask)
-        return Read(self.norm_text(x), mask, mean_over(states, mask))
-
+    @torch.no_grad()
     def _tokens(self, maps: Maps) -> Tensor:
-        x = self.last(self.norm_last(maps.last)) + self.middle(self.norm_middle(maps.middle)) + self.places
-        x = self.drop(x)  # (B, PLACES, W)
-        for block in self.image:
-            x = block(x)
-        return self.norm_image(x)  # type: ignore[no-any-return]
-
-    def _picture_vectors(self, tokens: Tensor, maps: Maps) -> Tensor:
-        straight = self.norm_last(maps.last).mean(1)  # (B, 1024)
-        found = self.image_out(tokens.mean(1)) + self.image_straight(self.drop(straight))
-        return fn.normalize(found.float(), dim=1)  # (B, dim)
-
-    def _text_vectors(self, read: Read) -> Tensor:
-        found = self.text_out(mean_over(read.states, read.mask)) + self.text_straight(self.drop(read.words))
-        return fn.normalize(found.float(), dim=1)  # (n, dim)
+        return self.image_head.look(maps.last, maps.middle.mean(1))  # (B, 37, 384)
 
     def _fuse(self, keys: Tensor, read: Read) -> Tensor:
         """Pair by pair -> (P, T, W)."""
         x = read.states
-        for block, seen in zip(self.fusion, keys.chunk(len(self.fusion), -1), strict=True):
-            x = block(x, read.mask, seen)
+        for layer, seen in zip(self.fusion, keys.chunk(len(self.fusion), -1), strict=True):
+            x = layer(x, read.mask, seen)
         return self.norm_joint(x)  # type: ignore[no-any-return]
 
     def _join(self, keys: Tensor, read: Read) -> Tensor:
@@ -253,14 +218,23 @@ class Mtgfe(FusionSystem):
         return (joint * self.belongs.weight).sum(1) + self.belongs.bias  # (P,)
 
     def _itm(self, keys: Tensor, read: Read, likeness: Tensor, allowed: Tensor) -> Tensor:
-        """Right pairs, and with each one wrong picture and one wrong text, if there is any."""
-        right = torch.arange(len(keys), device=keys.device)
-        likeness = self.chosen.hardness * likeness
-        text, wrong_picture = drawn(likeness.T, allowed.T)
-        picture, wrong_text = drawn(likeness, allowed)
-        pictures, texts = torch.cat([right, wrong_picture, picture]), torch.cat([right, text, wrong_text])
-        logits = self._logit(keys[pictures], read.pick(texts))  # (3B,)
-        return fn.binary_cross_entropy_with_logits(logits, (pictures == texts).float())
+        """Of a text and some pictures, and of a picture and some texts, which belong together?"""
+        right, wrong = torch.arange(len(keys), device=keys.device), self.chosen.wrong
+        hard = self.chosen.hardness * likeness
+        text, wrong_pictures = drawn(hard.T, allowed.T, wrong)  # (t,) and (t, wrong)
+        picture, wrong_texts = drawn(hard, allowed, wrong)  # (p,) and (p, wrong)
+        pictures = torch.cat([right, wrong_pictures.flatten(), picture.repeat_interleave(wrong)])
+        texts = torch.cat([right, text.repeat_interleave(wrong), wrong_texts.flatten()])
+        scores = self._logit(keys[pictures], read.pick(texts)) + self.chosen.trust * likeness[pictures, texts]
+        fit, of_text, of_picture = torch.split(
+            scores, [len(right), wrong_pictures.numel(), wrong_texts.numel()]
+        )
+        asked = torch.cat([
+            torch.cat([fit[text, None], of_text.view(-1, wrong)], 1),
+            torch.cat([fit[picture, None], of_picture.view(-1, wrong)], 1),
+        ])  # (t + p, 1 + wrong)  # fmt: skip
+        first = torch.zeros(len(asked), dtype=torch.long, device=keys.device)
+        return fn.cross_entropy(asked, first, reduction="sum") / max(1, len(asked))
 
     def _mlm(self, keys: Tensor, batch: Batch, rows: Tensor) -> Tensor:
         """Name the words that were hidden."""
@@ -270,11 +244,12 @@ class Mtgfe(FusionSystem):
         logits = self.lesson["mlm"](fused[asked.to(fused.device)])  # (asked, V)
         return fn.cross_entropy(logits.float(), ids[asked].to(logits.device))
 
-    def _mvjrc(self, keys: Tensor, read: Read, batch: Batch, rows: Tensor) -> Tensor:
+    def _mvjrc(self, keys: Tensor, batch: Batch, rows: Tensor) -> Tensor:
         """A text with one view of its picture finds itself with the other, among others and a wrong picture."""
         if batch.second is None:
             raise ValueError("MVJRC needs a second view of each picture")
-        other, read = self.keys(Maps(*(part[rows] for part in batch.second))), read.pick(rows)
+        other = self.keys(Maps(*(part[rows] for part in batch.second)))
+        read = self.read([batch.texts[row] for row in rows.tolist()])
         allowed = strangers(batch)[rows][:, rows]  # (R, R)
         wrong = torch.multinomial(allowed.T.float() + 1e-9, 1).flatten()
         real = allowed.T.gather(1, wrong[:, None]).flatten()  # false where nothing is allowed
@@ -289,11 +264,4 @@ class Mtgfe(FusionSystem):
     def _some(self, count: int) -> Tensor:
         """Numbers of a random share of `count` rows, but two at least."""
         size = max(2, round(self.chosen.share * count))
-        return torch.randperm(count)[:size].to(self.places.device)
-
-
-def by_length(mask: Tensor) -> tuple[Tensor, list[tuple[Tensor, int]]]:
-    """mask (n, T) -> the rows from the shortest to the longest, and the same in parts, with how long each is."""
-    lengths = mask.sum(1)
-    order = lengths.argsort()
-    return order, [(rows, int(lengths[rows[-1]])) for rows in torch.split(order, TOGETHER)]
+        return torch.randperm(count)[:size].to(self.belongs.weight.device)

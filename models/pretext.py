@@ -17,12 +17,12 @@ def strangers(batch: Batch) -> Tensor:
     return ~(batch.unclear | same | same_text)
 
 
-def drawn(likeness: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
-    """likeness, allowed (n, m) -> the rows that allow any column, and one column for each, drawn in proportion
-    to exp(likeness)."""
+def drawn(likeness: Tensor, allowed: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
+    """likeness, allowed (n, m) -> the rows (r,) that allow any column, and for each some columns (r, count),
+    drawn in proportion to exp(likeness), the same perhaps more than once."""
     rows = allowed.any(1).nonzero().flatten()
     chances = likeness.masked_fill(~allowed, NEVER)[rows].softmax(1)
-    return rows, torch.multinomial(chances, 1).flatten()
+    return rows, torch.multinomial(chances, count, replacement=True)
 
 
 def hide(ids: Tensor, share: float, vocabulary: int) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,8 @@ from rs_text_search_plugin.engine.types import Reranker
 
 VOCABULARY = [*SPECIAL, "red", "blue", "roof"]
 TEXTS = ["red roof", "blue roof", "roof", "red"]
-SETTINGS = {"text": "vectors", "width": 32, "heads": 4, "dim": 16, "image_layers": 1, "fusion_layers": 2}
+TOWERS = {"text_layers": 1, "width": 48, "heads": 4, "dim": 16}
+SETTINGS = {"towers": TOWERS, "width": 32, "heads": 4, "dim": 16, "layers": 2}
 CPU = torch.device("cpu")
 
 
