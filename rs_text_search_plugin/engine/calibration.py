@@ -1,6 +1,6 @@
 """Raw likeness -> a score of 0-100 that means the same for every query and raster.
 
-score = 100 * sigmoid(bias + cosine * gain * s + background * z). s is the centred cosine of text and tile. gain makes
+score = 100 * sigmoid(bias + cosine * gain * s + background * z). s is the cosine of text and tile. gain makes
 up for imagery unlike what the model learned from, whose tiles resemble every word less: it compares how well tiles
 of this index and usual tiles fit the best word of the vocabulary. z is how many standard deviations s lies above
 what the query scores on tiles of the same index. All is linear in s, so a query on an index is one slope and one
@@ -11,10 +11,10 @@ offset, and ranking is left as it was. A model's constants stand in models/regis
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 
 import numpy as np
-import tomllib
+
+from rs_text_search_plugin import models
 
 from .types import F32, Encoder
 
@@ -67,9 +67,7 @@ class Line:
 
 def calibration(encoder: Encoder) -> Calibration:
     """The constants fitted to exactly this encoder, else the defaults."""
-    registry = files("rs_text_search_plugin.models").joinpath("registry.toml")
-    models = tomllib.loads(registry.read_text("utf-8")) if registry.is_file() else {}
-    found = models.get(encoder.name, {}).get("calibration", {})
+    found = models.constants(encoder.name)
     if found.get("fingerprint") != encoder.fingerprint:
         return DEFAULTS
     return Calibration(**{name: float(found[name]) for name in Calibration.__dataclass_fields__})

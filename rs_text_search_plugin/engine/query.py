@@ -13,9 +13,7 @@ import tomllib
 from .errors import QueryError
 from .spelling import repaired
 from .types import F32, Encoder, Query
-from .vocabulary import words
 
-CENTRE_EVERY = 5
 SENTENCE_WORDS = 6
 """From so many words on, a text with a verb is taken as a sentence."""
 VERBS = frozenset(
@@ -78,24 +76,12 @@ def unit(rows: F32) -> F32:
     return np.asarray(rows / np.maximum(length, 1e-12), dtype=np.float32)
 
 
-_centres: dict[str, F32] = {}
-
-
-def centre(encoder: Encoder) -> F32:
-    """(dim,) what every text of an encoder has in common: the mean over a cross-section of the vocabulary."""
-    if encoder.fingerprint not in _centres:
-        usual = [word.name for word in words()[::CENTRE_EVERY]]
-        _centres[encoder.fingerprint] = encoder.texts(usual).mean(axis=0)
-    return _centres[encoder.fingerprint]
-
-
 def phrases(encoder: Encoder, texts: list[str]) -> F32:
-    """n texts -> (n, dim) unit length: averaged over their frames and centred."""
+    """n texts -> (n, dim) unit length: averaged over their frames."""
     frames = [framed(text) for text in texts]
     vectors = encoder.texts([frame for group in frames for frame in group])
     ends = np.cumsum([len(group) for group in frames])
-    means = [unit(part.mean(axis=0)) for part in np.split(vectors, ends[:-1])]
-    return unit(np.stack(means) - centre(encoder))
+    return unit(np.stack([part.mean(axis=0) for part in np.split(vectors, ends[:-1])]))
 
 
 def with_examples(text: F32 | None, like: F32, unlike: F32, background: F32) -> F32:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .query import centre, phrases, unit
+from .query import phrases, unit
 from .types import F32, Encoder
 from .vocabulary import source, words
 
@@ -72,7 +72,7 @@ def _embed(encoder: Encoder) -> F32:
     synonyms = encoder.texts([synonym for word in words() for synonym in word.also or (word.name,)])
     ends = np.cumsum([len(word.also) or 1 for word in words()])
     means = np.stack([unit(part.mean(axis=0)) for part in np.split(synonyms, ends[:-1])])
-    return unit(names + unit(means - centre(encoder)))
+    return unit(names + unit(means))
 
 
 def _read(path: Path) -> F32 | None:

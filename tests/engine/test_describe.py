@@ -20,11 +20,9 @@ def colour_words(monkeypatch, tmp_path):
     entries = tuple(
         Word(name, "object", f"{name} things", (), 1.0 if name == "yellow" else np.inf) for name in COLOURS
     )
-    for module in ("describe.vocabulary", "word_vectors", "query"):
+    for module in ("describe.vocabulary", "word_vectors"):
         monkeypatch.setattr(f"rs_text_search_plugin.engine.{module}.words", lambda: entries)
-    monkeypatch.setattr("rs_text_search_plugin.engine.query.CENTRE_EVERY", 1)
     monkeypatch.setattr(word_vectors, "_known", {})
-    monkeypatch.setattr("rs_text_search_plugin.engine.query._centres", {})
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
