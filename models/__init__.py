@@ -15,7 +15,7 @@ import tomllib
 
 from rs_text_search_plugin.engine.errors import ModelError
 
-from .weights import Consent, Remote, Watch, adopt, fetch, no_watch
+from .weights import Consent, Remote, Watch, adopt, cache_folder, fetch, no_watch
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.types import Encoder, Reranker
@@ -29,6 +29,7 @@ __all__ = [
     "ModelInfo",
     "available",
     "choose_device",
+    "constants",
     "devices",
     "install",
     "load",
@@ -39,6 +40,8 @@ __all__ = [
 
 DEFAULT = "compact"
 RERANKER = "mtgfe"
+CLIP = ("arch", "quick_gelu", "mean", "std")
+"""What only open_clip's models need to tell."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +81,23 @@ class Device:
 
 
 def available() -> list[ModelInfo]:
-    """Every model of the registry, the default first."""
-    return [_info(name, entry) for name, entry in registry().items()]
+    """Every model of the registry, the default first, then the person's own: the .toml files in the cache folder
+    (docs/own-models.md)."""
+    known = [_info(name, entry) for name, entry in registry().items()]
+    return known + [_own_info(path) for path in sorted(cache_folder().glob("*.toml"))]
 
 
 @cache
 def registry() -> dict[str, dict[str, Any]]:
     """registry.toml as it stands."""
     return tomllib.loads(_folder().joinpath("registry.toml").read_text("utf-8"))
+
+
+def constants(name: str) -> dict[str, Any]:
+    """What turns a model's likeness into scores (engine/calibration.py), as its entry tells; empty if it does not."""
+    own = cache_folder() / f"{name}.toml"
+    entry = registry().get(name) or (_own_entry(own) if own.is_file() else {})
+    return dict(entry.get("calibration", {}))
 
 
 def rerankers() -> list[str]:
@@ -163,15 +175,44 @@ def _why_no_gpu(cuda: str | None) -> str:
 
 def _entry(name: str) -> dict[str, Any]:
     """What is known about a model, with its `name`. Raises ModelError when it is none."""
-    path = Path(name)
+    path, own = Path(name), cache_folder() / f"{name}.toml"
     if path.suffix == ".toml" and path.is_file():
-        local = tomllib.loads(path.read_text("utf-8"))
-        return {**local, "name": path.stem, "file": str(path.parent / local["file"])}
+        return _own_entry(path)
+    if name not in registry() and own.is_file():
+        return {**_own_entry(own), "name": name}
     if path.suffix == ".safetensors" and path.is_file():
         return {**registry()[DEFAULT], "name": path.stem, "file": str(path.resolve())}
     if name not in registry():
         raise ModelError(f"There is no model {name!r}.", f"Choose one of: {', '.join(registry())}.")
     return {**registry()[name], "name": name}
+
+
+def _own_entry(path: Path) -> dict[str, Any]:
+    """A .toml file of the person's with an entry like the registry's. Raises ModelError."""
+    try:
+        entry = tomllib.loads(path.read_text("utf-8"))
+        needed = ("kind", "title", "file", "dim", "size_px", *(CLIP if entry.get("kind") == "clip" else ()))
+        lacking = [key for key in needed if key not in entry]
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {error}", "See docs/own-models.md.") from error
+    if lacking:
+        raise ModelError(f"{path} does not say: {', '.join(lacking)}", "See docs/own-models.md.")
+    return {
+        "summary": "",
+        "licence": "not told",
+        **entry,
+        "name": path.stem,
+        "file": str(path.parent / entry["file"]),
+    }
+
+
+def _own_info(path: Path) -> ModelInfo:
+    """What is wrong with a file that cannot be used stands where a summary would."""
+    try:
+        return _info(path.stem, _own_entry(path))
+    except ModelError as error:
+        lacking = {"dim": 0, "size_px": 0, "licence": "", "file": str(path.with_suffix(".missing"))}
+        return _info(path.stem, {"title": path.stem, "summary": str(error), **lacking})
 
 
 def _weights(entry: dict[str, Any], consent: Consent, watch: Watch = no_watch) -> Path:

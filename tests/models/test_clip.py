@@ -79,3 +79,41 @@ def test_without_open_clip_the_error_says_what_to_install(checkpoint, monkeypatc
     with pytest.raises(ModelError) as error:
         models.load(entry(checkpoint), "cpu")
     assert "pip install open_clip_torch" in error.value.hint
+
+
+@pytest.fixture
+def own(checkpoint, monkeypatch):
+    """The folder in which a person keeps models of their own."""
+    monkeypatch.setenv("RS_TEXT_SEARCH_CACHE", str(checkpoint.parent))
+    return checkpoint.parent
+
+
+def test_own_models_are_listed_and_known_by_name(own):
+    entry(own / "mine.toml")
+    listed = models.available()[-1]
+    assert (listed.name, listed.title, listed.installed) == ("mine", "Tiny", True)
+    assert models.load("mine", "cpu").name == "mine"
+    assert models.constants("mine") == {}
+
+
+def test_an_own_model_brings_its_own_constants(own):
+    entry(own / "mine.toml")
+    with (own / "mine.toml").open("a") as file:
+        file.write("[calibration]\nbias = -3.0\n")
+    assert models.constants("mine") == {"bias": -3.0}
+
+
+def test_the_list_says_what_an_own_model_lacks(own):
+    (own / "mine.toml").write_text('kind = "clip"\ntitle = "Mine"\nfile = "tiny.pt"\n')
+    (own / "broken.toml").write_text("kind = ")
+    broken, mine = models.available()[-2:]
+    assert not mine.installed
+    assert "dim, size_px, arch, quick_gelu, mean, std" in mine.summary
+    assert "broken.toml cannot be read" in broken.summary
+    with pytest.raises(ModelError, match="does not say: dim"):
+        models.load("mine", "cpu")
+
+
+def test_an_own_model_does_not_hide_one_of_ours(own):
+    entry(own / "compact.toml")
+    assert models.load("compact", "cpu").dim > 8
