@@ -13,7 +13,7 @@ from typing import Any
 
 from qgis.core import QgsProject, QgsVectorLayer
 from qgis.PyQt.QtCore import QPoint, QRect, QTimer
-from qgis.PyQt.QtWidgets import QApplication, QLabel, QLineEdit, QMenu, QTreeWidget, QWidget
+from qgis.PyQt.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QMenu, QTreeWidget, QWidget
 from qgis.utils import iface
 
 SEEN = Path(os.environ["RS_TEXT_SEARCH_EYES"])
@@ -29,6 +29,8 @@ def words(widget: QWidget) -> str:
     if isinstance(widget, QTreeWidget):
         items = [widget.topLevelItem(row) for row in range(widget.topLevelItemCount())]
         return "\n".join("\t".join(item.text(c) for c in range(widget.columnCount())) for item in items)
+    if isinstance(widget, QComboBox):
+        return str(widget.currentText())
     text = getattr(widget, "text", None)
     return str(text()) if isinstance(widget, (QLabel, QLineEdit)) or callable(text) else ""
 
