@@ -28,7 +28,7 @@ SYSTEMS = """
 ## The five models as committed
 
 All share one image backbone: ResNet50-V2 stages 1-3 from ImageNet, its last stage tuned by `compact`'s
-recipe on the training captions. I2T and T2I are recall at 1 / 5 / 10 in percent, by the cosine less what is due
+recipe on the training captions (GaLR: as of `compact`'s second version). I2T and T2I are recall at 1 / 5 / 10 in percent, by the cosine less what is due
 to hubs (docs/decisions/0012-hubs.md); "cosine" is mR by the cosine alone; "MR" is mR after GaLR's multivariate
 rerank, which needs all queries of the split at once. MTGFE-style has `compact`'s towers; what its fusion encoder
 adds stands below. Speeds of all were taken in turns in one
@@ -48,7 +48,7 @@ logit plus a weight times the first stage's likeness. Milliseconds a query on 2 
 texts not.
 """
 SAMPLE = """
-With all pictures as candidates, text to image, on 40 captions, by the fusion encoder's logit alone:
+Up to all pictures as candidates, text to image, on 40 captions:
 """
 ABLATIONS = """
 ## Ablations

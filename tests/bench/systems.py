@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rs_text_search_plugin.models import available, load, weights_of
+from rs_text_search_plugin.models import available, load, registry, weights_of
 from rs_text_search_plugin.models.datasets import open_dataset, pixels
+from rs_text_search_plugin.models.encoder import likeness
 from rs_text_search_plugin.models.evaluation import Rerank, embed_images, embed_texts, evaluate
 from rs_text_search_plugin.models.filtering import filtered, open_scores
 from rs_text_search_plugin.models.training import Options, train
@@ -74,18 +75,19 @@ def filter_all(data: str, first: str, reranker: str, candidates: str = "") -> No
 
 
 def _sampled(data: str, first: str, reranker: str) -> list[dict[str, float]]:
-    """The same captions with some and with all pictures as candidates, by the fusion encoder alone."""
+    """The same captions with some and with all pictures as candidates."""
     dataset, encoder = open_dataset(data), load(first)
     rows = dataset.split("val")
     owners = np.random.default_rng(0).integers(len(rows), size=SAMPLE)
     captions = [rows[owner].captions[number % 5] for number, owner in enumerate(owners)]
-    likeness = embed_texts(encoder, captions) @ embed_images(encoder, dataset, rows).T
+    matched = likeness(encoder, embed_images(encoder, dataset, rows), embed_texts(encoder, captions)).T
+    mix = registry()[reranker]["rerank"]["cosine"]
     tiles = (pixels(dataset.images.read(row.image)) for row in rows)
     scores = open_scores(weights_of(reranker), tiles, captions)
     found = []
     for k in (*CANDIDATES, *MORE, len(rows)):
         began = time.perf_counter()
-        order = filtered(likeness, scores.by_text, k)
+        order = filtered(matched, scores.by_text, k, mix)
         spent = 1000 * (time.perf_counter() - began) / SAMPLE
         ranks = (order >= order[np.arange(SAMPLE), owners][:, None]).sum(1)
         recall = {f"r{depth}": 100 * float((ranks <= depth).mean()) for depth in (1, 5, 10)}
