@@ -28,12 +28,12 @@ SYSTEMS = """
 ## The five models as committed
 
 All share one image backbone: ResNet50-V2 stages 1-3 from ImageNet, its last stage tuned by `compact`'s
-recipe on the training captions (GaLR: as of `compact`'s second version). I2T and T2I are recall at 1 / 5 / 10 in percent, by the cosine less what is due
-to hubs (docs/decisions/0012-hubs.md); "cosine" is mR by the cosine alone; "MR" is mR after GaLR's multivariate
-rerank, which needs all queries of the split at once. MTGFE-style has `compact`'s towers; what its fusion encoder
-adds stands below. Speeds of all were taken in turns in one
-run on 2 cores, best of three, while the machine had other work: read them against each other. Text: one
-query through the text tower.
+recipe on the training captions (GaLR: as of `compact`'s second version). I2T and T2I are recall at 1 / 5 / 10 in
+percent, by the cosine less what is due to hubs (docs/decisions/0012-hubs.md); "cosine" is mR by the cosine alone;
+"MR" is mR after GaLR's multivariate rerank, which needs all queries of the split at once. MTGFE-style has
+`compact`'s towers; what its fusion encoder adds stands below. Speeds of all were taken in turns in one run on 2
+cores, best of three, while the machine had other work: read them against each other. Text: one query through the
+text tower.
 """
 PUBLISHED = """
 ## Beside the published figures
