@@ -139,6 +139,8 @@ def _heads(run: Run, found: Lessons, plan: Training, maps: Path, first: Path) ->
 def _tuned(run: Run, found: Lessons, tuning: Recipe, heads: Path) -> Trainer:
     """The backbone's last stage with everything above it."""
     system = cast(Compact, checkpoint.load(heads)).to(run.device)
+    system.hubs = None  # hubs and peaks of a base are not those of what it becomes
+    system.backbone.peaks.zero_()
     system.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     pictures = LivePictures(run.datasets, system.backbone, tuning.side)
     trainer = Trainer("compact", run, system, found, pictures, tuning)

@@ -29,7 +29,7 @@ ENGINE_MAY = STDLIB | {
     "filelock",
     "safetensors",
 }
-MODELS_MAY = STDLIB | {"numpy", "torch", "openvino", "open_clip", "safetensors", "PIL"}
+MODELS_MAY = STDLIB | {"numpy", "torch", "openvino", "open_clip", "safetensors", "PIL", "faiss"}
 DOCTOR_MAY = {"torch"}
 """`doctor` tries every package, so that it alone in the engine may name torch."""
 
