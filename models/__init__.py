@@ -95,9 +95,7 @@ def registry() -> dict[str, dict[str, Any]]:
 
 def constants(name: str) -> dict[str, Any]:
     """What turns a model's likeness into scores (engine/calibration.py), as its entry tells; empty if it does not."""
-    own = cache_folder() / f"{name}.toml"
-    entry = registry().get(name) or (_own_entry(own) if own.is_file() else {})
-    return dict(entry.get("calibration", {}))
+    return dict((_named(name) or {}).get("calibration", {}))
 
 
 def rerankers() -> list[str]:
@@ -175,16 +173,21 @@ def _why_no_gpu(cuda: str | None) -> str:
 
 def _entry(name: str) -> dict[str, Any]:
     """What is known about a model, with its `name`. Raises ModelError when it is none."""
-    path, own = Path(name), cache_folder() / f"{name}.toml"
+    path = Path(name)
     if path.suffix == ".toml" and path.is_file():
         return _own_entry(path)
-    if name not in registry() and own.is_file():
-        return {**_own_entry(own), "name": name}
     if path.suffix == ".safetensors" and path.is_file():
         return {**registry()[DEFAULT], "name": path.stem, "file": str(path.resolve())}
-    if name not in registry():
+    found = _named(name)
+    if found is None:
         raise ModelError(f"There is no model {name!r}.", f"Choose one of: {', '.join(registry())}.")
-    return {**registry()[name], "name": name}
+    return {**found, "name": name}
+
+
+def _named(name: str) -> dict[str, Any] | None:
+    """The registry's entry of that name, else the person's own. Raises ModelError when that one is broken."""
+    own = cache_folder() / f"{name}.toml"
+    return registry().get(name) or (_own_entry(own) if own.is_file() else None)
 
 
 def _own_entry(path: Path) -> dict[str, Any]:

@@ -70,24 +70,26 @@ class ImageHead(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor, detail: Tensor) -> Tensor:
+        tokens = self.norm_tokens(tokens)
         return self.pool(self.look(tokens, detail), tokens)
 
     def look(self, tokens: Tensor, detail: Tensor) -> Tensor:
-        """-> (B, 37, width), each place and the detail after the block."""
-        tokens = self.tokens(self.norm_tokens(tokens))
-        x = torch.cat([tokens, self.detail(self.norm_detail(detail)).unsqueeze(1)], 1)  # (B, 37, W)
+        """Normed tokens (B, 36, 1024) and detail (B, 512) -> (B, 37, width), each place and the detail."""
+        x = torch.cat(
+            [self.tokens(tokens), self.detail(self.norm_detail(detail)).unsqueeze(1)], 1
+        )  # (B, 37, W)
         x = self.drop(x)
         for block in self.blocks:
             x = block(x)
         return self.norm(x)  # type: ignore[no-any-return]
 
     def pool(self, x: Tensor, tokens: Tensor) -> Tensor:
-        """What `look` made of the tokens -> (B, dim), not yet of unit length."""
+        """What `look` saw (B, 37, width), and the normed tokens -> (B, dim), not yet of unit length."""
         b, t, w = x.shape
         attention = self.attend(x).softmax(1)  # (B, 37, H)
         heads = x.view(b, t, attention.shape[-1], -1)
         pooled = torch.einsum("bth,bthd->bhd", attention, heads).reshape(b, w)
-        return self.pooled(self.drop(pooled)) + self.mean(self.drop(self.norm_tokens(tokens).mean(1)))  # type: ignore[no-any-return]
+        return self.pooled(self.drop(pooled)) + self.mean(self.drop(tokens.mean(1)))  # type: ignore[no-any-return]
 
 
 class TextHead(nn.Module):

@@ -16,6 +16,7 @@ from torch.nn import functional as fn
 from rs_text_search_plugin.engine.types import F32, U8, Encoder
 
 from . import checkpoint, clip, runtime
+from .hubs import Hubs
 from .system import System
 from .weights import sha256
 
@@ -83,6 +84,8 @@ class TorchEncoder:
         self.size = size
         self.device = device
         self.towers = towers
+        self.hubs: Hubs | None = None
+        """For `likeness`, where the model knows them."""
 
     @property
     def about(self) -> str:
@@ -110,13 +113,12 @@ class TorchEncoder:
 def likeness(encoder: Encoder, images: F32, texts: F32) -> F32:
     """How pictures (n, dim) and texts (m, dim) match for retrieval both ways (n, m): cosines, less what is due to
     hubs where the model knows them."""
-    system = getattr(getattr(encoder, "towers", None), "system", None)
-    if system is None or system.hubs is None:
+    hubs: Hubs | None = getattr(encoder, "hubs", None)
+    if hubs is None:
         return np.asarray(images @ texts.T)
     with torch.inference_mode():
-        device = system.hubs.texts.device
-        found = system.hubs.likeness(torch.from_numpy(images).to(device), torch.from_numpy(texts).to(device))
-        return found.cpu().numpy()  # type: ignore[no-any-return]
+        both = (torch.from_numpy(vectors).to(hubs.texts.device) for vectors in (images, texts))
+        return hubs.likeness(*both).cpu().numpy()  # type: ignore[no-any-return]
 
 
 def _tensor(tiles: U8) -> Tensor:
@@ -145,7 +147,9 @@ def build(entry: Mapping[str, Any], path: Path, device: str) -> TorchEncoder:
     else:
         towers, dim = clip.load(path, entry).to(place), entry["dim"]
     mark = fingerprint(entry, path)
-    return TorchEncoder(entry["name"], towers, mark, dim=dim, size=entry["size_px"], device=place)
+    encoder = TorchEncoder(entry["name"], towers, mark, dim=dim, size=entry["size_px"], device=place)
+    encoder.hubs = towers.system.hubs if isinstance(towers, Seeing) else None
+    return encoder
 
 
 def fingerprint(entry: Mapping[str, Any], path: Path) -> str:

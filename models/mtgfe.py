@@ -40,7 +40,7 @@ from .losses import info_nce
 from .pretext import drawn, hide, strangers
 from .system import Batch, Facts, FusionSystem, Maps
 from .text import by_length
-from .words import WORD_DIM
+from .words import WORD_DIM, mean_over
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Mtgfe(Compact, FusionSystem):
 
     def keys(self, maps: Maps) -> Tensor:
         """Keys and values of every layer's cross-attention: (B, 37, layers * 2 * width)."""
-        return self.pairs(self.drop(self._tokens(maps)))  # type: ignore[no-any-return]
+        return self._keys(self._look(maps)[0])
 
     def match(self, keys: Tensor, texts: Sequence[str]) -> Tensor:
         """keys (P, 37, ...) and P texts, pair by pair -> (P,), what the fusion encoder adds to `trust` times their
@@ -172,11 +172,15 @@ class Mtgfe(Compact, FusionSystem):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The tasks whose weight is not 0."""
-        chosen, keys, found = self.chosen, self.keys(batch.maps), {}
+        chosen, found = self.chosen, {}
+        tokens, images = self._look(batch.maps)
+        keys = self._keys(tokens)
         if chosen.itm:
+            states, mask = self._states(*self.tokenizer.batch(batch.texts))
             with torch.no_grad():
-                likeness = self.embed_images(batch.maps) @ self.embed_texts(batch.texts).T  # (B, B)
-            found["itm"] = chosen.itm * self._itm(keys, self.read(batch.texts), likeness, strangers(batch))
+                texts = fn.normalize(self.text_head(mean_over(states, mask)).float(), dim=1)  # (B, dim)
+            read = Read(self.drop(self.enter(states)), mask)
+            found["itm"] = chosen.itm * self._itm(keys, read, images @ texts.T, strangers(batch))
         if chosen.mlm:
             found["mlm"] = chosen.mlm * self._mlm(keys, batch, self._some(len(batch.texts)))
         if chosen.mvjrc:
@@ -188,17 +192,28 @@ class Mtgfe(Compact, FusionSystem):
         return self._encode(*self.tokenizer.batch(texts))
 
     def _encode(self, ids: Tensor, mask: Tensor) -> Read:
+        states, mask = self._states(ids, mask)
+        return Read(self.drop(self.enter(states)), mask)
+
+    @torch.no_grad()
+    def _states(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, T) each -> what the text tower makes of every piece, (n, T, 384), and the mask on its device."""
         device = self.text.words.weight.device
         ids, mask = ids.to(device), mask.to(device)
         order, parts = by_length(mask)
-        with torch.no_grad():
-            done = [self.text.states(ids[rows, :longest], mask[rows, :longest]) for rows, longest in parts]
-            long = [fn.pad(states, (0, 0, 0, mask.shape[1] - states.shape[1])) for states in done]
-        return Read(self.drop(self.enter(torch.cat(long)[order.argsort()])), mask)
+        done = [self.text.states(ids[rows, :longest], mask[rows, :longest]) for rows, longest in parts]
+        long = [fn.pad(states, (0, 0, 0, mask.shape[1] - states.shape[1])) for states in done]
+        return torch.cat(long)[order.argsort()], mask
 
     @torch.no_grad()
-    def _tokens(self, maps: Maps) -> Tensor:
-        return self.image_head.look(maps.last, maps.middle.mean(1))  # (B, 37, 384)
+    def _look(self, maps: Maps) -> tuple[Tensor, Tensor]:
+        """What the image tower sees, (B, 37, 384), and its unit vectors (B, dim)."""
+        normed = self.image_head.norm_tokens(maps.last)
+        tokens = self.image_head.look(normed, maps.middle.mean(1))
+        return tokens, fn.normalize(self.image_head.pool(tokens, normed).float(), dim=1)
+
+    def _keys(self, tokens: Tensor) -> Tensor:
+        return self.pairs(self.drop(tokens))  # type: ignore[no-any-return]
 
     def _fuse(self, keys: Tensor, read: Read) -> Tensor:
         """Pair by pair -> (P, T, W)."""

@@ -16,8 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from . import checkpoint
@@ -41,12 +39,8 @@ def add(weights: Path, data: Dataset, seed: int = 0) -> None:
     pictures = [plain(data.images.read(rows[number].image)) for number in chosen]
     batches = (np.stack(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH))
     peaks = measured(system.backbone, (entering(batch, system.backbone) for batch in batches), seed)
-    with safe_open(weights, "pt") as file:
-        header = file.metadata()
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    part = weights.with_suffix(".part")
-    save_file({**tensors, "backbone.peaks": peaks.half()}, part, header)
-    part.replace(weights)
+    system.backbone.peaks.copy_(peaks)
+    checkpoint.save(system, checkpoint.name_of(system), weights)
 
 
 def measured(backbone: ResNet50V2, batches: Iterable[Tensor], seed: int = 0) -> Tensor:

@@ -24,6 +24,13 @@ def desktop(kept: Path) -> Iterator[Desktop]:
     desktop.stop()
 
 
+def open_panel(desktop: Desktop, scene: Path, home: dict[str, str], linked: bool = True) -> None:
+    """QGIS with a scene and the search panel."""
+    make_profile(desktop.folder, linked=linked)
+    desktop.start(scene, env=home)
+    desktop.choose(*WAY_TO_PANEL)
+
+
 SYSTEMS = {
     "GaLR": "a parking lot with many cars",
     "DOVE": "many cars in a car park",
@@ -55,9 +62,7 @@ def description(seen: Seen) -> str:
 def test_index_search_describe_export(
     desktop: Desktop, own_scene: Path, small_scene: Path, quiet_home: dict[str, str]
 ) -> None:
-    make_profile(desktop.folder)
-    desktop.start(own_scene, env=quiet_home)
-    desktop.choose(*WAY_TO_PANEL)
+    open_panel(desktop, own_scene, quiet_home)
     desktop.press("Index 1 raster")
     done = own_scene.parent / "scene.tif.rsidx" / "meta.json"
     desktop.wait(lambda seen: done.exists(), "index", 2 * PATIENCE_S)
@@ -90,18 +95,14 @@ def test_index_search_describe_export(
 def test_panel_without_engine_says_what_to_press(
     desktop: Desktop, own_scene: Path, quiet_home: dict[str, str]
 ) -> None:
-    make_profile(desktop.folder, linked=False)
-    desktop.start(own_scene, env=quiet_home)
-    desktop.choose(*WAY_TO_PANEL)
+    open_panel(desktop, own_scene, quiet_home, linked=False)
     desktop.widget("Set up engine")
     desktop.screenshot("no-engine")
 
 
 @pytest.mark.timeout(600)
 def test_every_model_is_listed(desktop: Desktop, own_scene: Path, quiet_home: dict[str, str]) -> None:
-    make_profile(desktop.folder)
-    desktop.start(own_scene, env=quiet_home)
-    desktop.choose(*WAY_TO_PANEL)
+    open_panel(desktop, own_scene, quiet_home)
     desktop.press("Engine menu")
     desktop.choose("Models ...")
 
@@ -118,9 +119,7 @@ def test_every_model_is_listed(desktop: Desktop, own_scene: Path, quiet_home: di
 def test_a_person_goes_through_the_published_systems(
     desktop: Desktop, own_scene: Path, quiet_home: dict[str, str]
 ) -> None:
-    make_profile(desktop.folder)
-    desktop.start(own_scene, env=quiet_home)
-    desktop.choose(*WAY_TO_PANEL)
+    open_panel(desktop, own_scene, quiet_home)
     desktop.press("Index settings")
     index = own_scene.parent / "scene.tif.rsidx" / "meta.json"
     for title, phrase in SYSTEMS.items():
