@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
+from .attention import attend
 from .backbones import CHANNELS
 from .losses import NEVER, info_nce
 from .system import Batch, Facts, Maps, System
@@ -50,7 +51,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         b, t, d = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        y = fn.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, t, d)
+        y = attend(q, k, v).transpose(1, 2).reshape(b, t, d)
         x = x + self.drop(self.out(y))
         return x + self.drop(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]
 

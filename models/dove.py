@@ -35,6 +35,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
+from .attention import attend
 from .losses import info_nce, triplet
 from .system import Batch, Facts, Maps, System
 from .words import WORD_DIM, BiGru, Words, mean_over
@@ -156,7 +157,7 @@ class Gated(nn.Module):
         # (n, T, W) -> (n, H, T, D) and back
         q, k, v = (_heads(layer(words), GATED_HEADS) for layer in (self.ask, self.key, self.value))
         for_q, for_k = self.gate(self.of_ask(q) * self.of_key(k)).sigmoid().chunk(2, -1)  # (n, H, T, D)
-        found = fn.scaled_dot_product_attention(q * for_q, k * for_k, v, attn_mask=mask[:, None, None])
+        found = attend(q * for_q, k * for_k, v, mask[:, None, None])
         return words + self.drop(self.norm(found.transpose(1, 2).flatten(2)))  # type: ignore[no-any-return]
 
 

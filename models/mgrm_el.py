@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
+from .attention import attend
 from .backbones import CHANNELS
 from .entities import merged
 from .losses import info_nce, triplet
@@ -206,7 +207,7 @@ class Relations(nn.Module):
             self.qkv(self.norm1(x)).view(n, t, 3, self.heads, w // self.heads).permute(2, 0, 3, 1, 4)
         )  # (n, H, T, W/H) each
         bias = log_m[:, None, None].to(q.dtype)  # (n, 1, 1, T)
-        y = fn.scaled_dot_product_attention(q, k, v, attn_mask=bias).transpose(1, 2).reshape(n, t, w)
+        y = attend(q, k, v, bias).transpose(1, 2).reshape(n, t, w)
         x = x + self.drop(self.out(y))
         return x + self.drop(self.mlp(self.norm2(x)))  # type: ignore[no-any-return]
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
+from .attention import attend
+
 MAX_TOKENS = 64
 TOGETHER = 64
 """Texts that go through a network at once, all of about one length, so that little is padded."""
@@ -104,7 +106,7 @@ class Layer(nn.Module):
         q, k, v = (
             self.qkv(x).view(b, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         )  # (B, H, T, D/H) each
-        y = fn.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None])
+        y = attend(q, k, v, mask[:, None, None])
         x = self.norm1(x + self.out(y.transpose(1, 2).reshape(b, t, d)))
         return self.norm2(x + self.narrow(fn.gelu(self.widen(x))))  # type: ignore[no-any-return]
 
