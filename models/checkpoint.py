@@ -53,7 +53,7 @@ def save(system: System, name: str, path: Path) -> None:
     for key, value in system.state_dict().items():
         if key.startswith(LESSON):
             continue
-        if value.dim() > 1 and min(value.shape[:2]) > 3:
+        if value.dim() > 1 and min(value.shape[:2]) > 3 and key.partition(".")[0] not in system.fine:
             tensors[key], tensors[key + SCALE_SUFFIX] = quantised(value)
         else:
             tensors[key] = value.half().contiguous()

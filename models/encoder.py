@@ -17,7 +17,7 @@ from rs_text_search_plugin.engine.types import F32, U8, Encoder
 
 from . import checkpoint, clip, runtime
 from .hubs import Hubs
-from .system import System
+from .system import FusionSystem, System
 from .weights import sha256
 
 PREPROCESSING = ("kind", "arch", "quick_gelu", "size_px", "mean", "std")
@@ -119,6 +119,12 @@ def likeness(encoder: Encoder, images: F32, texts: F32) -> F32:
     with torch.inference_mode():
         both = (torch.from_numpy(vectors).to(hubs.texts.device) for vectors in (images, texts))
         return hubs.likeness(*both).cpu().numpy()  # type: ignore[no-any-return]
+
+
+def fuses(encoder: Encoder) -> bool:
+    """Whether the model also looks at pictures and texts together."""
+    towers = getattr(encoder, "towers", None)
+    return isinstance(towers, Seeing) and isinstance(towers.system, FusionSystem)
 
 
 def _tensor(tiles: U8) -> Tensor:

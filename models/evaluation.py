@@ -1,7 +1,8 @@
 """How well an encoder retrieves and classifies: the figures of the model cards.
 
-With `rerank`, the order of the first stage is changed before it is judged: by GaLR's multivariate rerank,
-which needs all queries at once, or by a fusion encoder that looks at the best candidates of each query.
+A model with a fusion encoder lets it order the best candidates of each query before it is judged, as a search
+does; with `rerank` any model is judged after that of another, after GaLR's multivariate rerank, which needs all queries
+at once, or as it is.
 Retrieval is the field's protocol for RSICD, RSITMD and UCM-captions (Yuan et al. 2022): every image against
 every caption of a split. Image to text counts the best of an image's own captions, text to image its one
 image; R@K in percent for K = 1, 5, 10; mR is the mean of the six. Ties count against the model."""
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import F32, I64, Encoder
 
 from . import load, registry, weights_of
+from .checkpoint import name_of
 from .datasets import Dataset, Row, open_dataset, pixels
-from .encoder import likeness
+from .encoder import fuses, likeness
+from .filtering import filtered, open_scores
 from .phrases import phrases
 from .rerank import multivariate_rerank
 
@@ -34,15 +37,19 @@ BATCH = 64
 class Rerank:
     """What orders the best candidates anew."""
 
-    how: str
-    """`multivariate`, or a model (name or file) with a fusion encoder."""
+    how: str = "own"
+    """`own`: the model's fusion encoder where it has one; `none`; `multivariate`; or a model (name or file) with a
+    fusion encoder."""
     candidates: int = 32
     mix: float | None = None
-    """Weight of the first stage's cosine beside the fusion encoder's logit; None: the registry's."""
+    """Weight of the first stage's likeness beside the fusion encoder's logit; None: the registry's."""
+
+
+OWN = Rerank()
 
 
 def evaluate(  # noqa: PLR0913 - the command line's options
-    model: str, data: str, *, split: str = "test", task: str = "retrieval", rerank: Rerank | None = None,
+    model: str, data: str, *, split: str = "test", task: str = "retrieval", rerank: Rerank = OWN,
     save_embeddings: str | None = None, device: str = "auto",
 ) -> dict[str, Any]:  # fmt: skip
     """Figures of a registered model or a checkpoint file on one dataset (`JSONL:IMAGES`, see datasets.py).
@@ -59,6 +66,8 @@ def evaluate(  # noqa: PLR0913 - the command line's options
         "split": split,
         "task": task,
     }
+    if rerank.how == "own":
+        rerank = replace(rerank, how=model if fuses(encoder) else "none")
     if task == "retrieval":
         return {**about, **_retrieval(encoder, dataset, rows, save_embeddings, rerank)}
     if task == "zeroshot":
@@ -92,7 +101,7 @@ def _image_rank(row: F32, mine: np.ndarray[Any, np.dtype[np.bool_]]) -> int:
 
 
 def _retrieval(
-    encoder: Encoder, dataset: Dataset, rows: Sequence[Row], file: str | None, rerank: Rerank | None
+    encoder: Encoder, dataset: Dataset, rows: Sequence[Row], file: str | None, rerank: Rerank
 ) -> dict[str, Any]:
     rows = [row for row in rows if row.captions]
     if not rows:
@@ -106,7 +115,7 @@ def _retrieval(
     matched = likeness(encoder, images, texts)
     plain, first = recalls(images, texts, owners), recalls_of(matched, matched.T, owners)
     found: dict[str, Any] = {"images": len(rows), "captions": len(captions), "cosine_mr": plain["mr"]}
-    if rerank is None:
+    if rerank.how == "none":
         return {**found, **first}
     found |= {"rerank": rerank.how, "first_mr": first["mr"]}
     if rerank.how == "multivariate":
@@ -119,11 +128,9 @@ def _fused(
     rerank: Rerank, likeness: F32, dataset: Dataset, rows: Sequence[Row], captions: list[str], owners: I64
 ) -> dict[str, Any]:
     """Both directions after a fusion encoder, and what a query costs."""
-    from .filtering import filtered, open_scores  # noqa: PLC0415 - needs torch
-
     tiles = (pixels(dataset.images.read(row.image)) for row in rows)
     scores = open_scores(weights_of(rerank.how), tiles, captions)
-    known = registry().get(rerank.how, {}).get("rerank", {}).get("cosine", 0.0)
+    known = registry()[name_of(scores.system)]["rerank"]["cosine"]
     mix = known if rerank.mix is None else rerank.mix
     began = time.monotonic()
     by_image = filtered(likeness, scores, rerank.candidates, mix)

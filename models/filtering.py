@@ -23,7 +23,7 @@ from rs_text_search_plugin.engine.types import F32, I64, U8
 
 from . import checkpoint
 from .encoder import BATCH, squares
-from .runtime import precision, sight
+from .runtime import precision
 from .system import INPUT_PX, FusionSystem
 
 PAIRS = 512
@@ -85,13 +85,16 @@ class Scores:
 @torch.inference_mode()
 def open_scores(path: Path, tiles: Iterable[U8], texts: Sequence[str]) -> Scores:
     """The fusion encoder in a file over pictures (h, w, 3) of any size and texts. Raises ModelError."""
-    system = open_fusion(path)
-    look, keys = sight(system.backbone, torch.device("cpu")), []
-    with precision(torch.device("cpu")):
-        for tile in tiles:
-            x = squares(torch.from_numpy(np.require(tile[None], requirements="W")), INPUT_PX)
-            keys.append(system.keys(look(x)).to(torch.bfloat16))
+    system, cpu = open_fusion(path), torch.device("cpu")
+    with precision(cpu):
+        keys = [_keys(system, tile[None], cpu).to(torch.bfloat16) for tile in tiles]
     return Scores(system, torch.cat(keys), texts)
+
+
+def _keys(system: FusionSystem, tiles: U8, device: torch.device) -> Tensor:
+    """Tiles (n, h, w, 3) -> their keys, on the device where the system is."""
+    x = squares(torch.from_numpy(np.require(tiles, requirements="W")).to(device), INPUT_PX)  # or torch warns
+    return system.keys(system.glance(x.permute(0, 3, 1, 2).float() / 255))
 
 
 def open_fusion(path: Path) -> FusionSystem:
@@ -105,15 +108,13 @@ def open_fusion(path: Path) -> FusionSystem:
 class FusionReranker:
     """A Reranker (see engine/types.py) over a fusion system that already is on `device`.
 
-    The probability is sigmoid(slope * (logit + mix * similarity) + offset), the similarity being that of the
-    system's own towers; the three constants are fitted on held-out pairs and stand in the registry."""
+    The probability is sigmoid(slope * logit + offset); the constants are fitted on held-out pairs and stand in the
+    registry."""
 
     def __init__(
         self, name: str, system: FusionSystem, device: torch.device, constants: Mapping[str, float]
     ) -> None:
         self.name, self.system, self.device = name, system, device
-        self.sight = sight(system.backbone, device)
-        self.mix = constants.get("mix", 0.0)
         self.slope, self.offset = constants.get("slope", 1.0), constants.get("offset", 0.0)
 
     def pairs(self, text: str, tiles: U8) -> F32:
@@ -122,17 +123,10 @@ class FusionReranker:
         step = BATCH[self.device.type]
         with torch.inference_mode(), precision(self.device):
             for start in range(0, len(tiles), step):
-                part = np.require(tiles[start : start + step], requirements="W")  # or torch warns
-                x = squares(torch.from_numpy(part).to(self.device), INPUT_PX)
-                found[start : start + step] = self._probabilities(text, x).cpu().numpy()
+                keys = _keys(self.system, tiles[start : start + step], self.device)
+                logits = self.system.match(keys, [text] * len(keys)).float()  # (n,)
+                found[start : start + step] = (self.slope * logits + self.offset).sigmoid().cpu().numpy()
         return found
-
-    def _probabilities(self, text: str, x: Tensor) -> Tensor:
-        maps = self.sight(x)
-        score = self.system.match(self.system.keys(maps), [text] * len(x)).float()  # (n,)
-        if self.mix:
-            score = score + self.mix * (self.system.embed_images(maps) @ self.system.embed_texts([text])[0])
-        return (self.slope * score + self.offset).sigmoid()
 
 
 def load(entry: Mapping[str, Any], path: Path, device: str) -> FusionReranker:

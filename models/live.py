@@ -1,11 +1,12 @@
-"""Pictures that go through the backbone anew at every step, so that its last stage can learn too.
+"""Pictures that a network looks at anew at every step, so that it can learn too.
 
-Stem and stages 1-2 stay as ImageNet left them and run without a gradient in the fastest precision; stage 3
-and what closes it are trained."""
+The backbone's stem and stages 1-2 stay as ImageNet left them and run without a gradient in the fastest precision;
+stage 3 and what closes it are trained (`TunedBackbone`). Eyes of a system's own learn as a whole (`Glances`)."""
 
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -21,7 +22,7 @@ from .backbones import CHANNELS, ResNet50V2, entering
 from .datasets import Dataset
 from .lessons import Item
 from .runtime import half, has_bf16, openvino_lack, requests
-from .system import INPUT_PX, Maps, places
+from .system import INPUT_PX, FusionSystem, Maps, places
 from .views import plain, varied
 
 CHUNK = 32
@@ -35,28 +36,20 @@ class Front(Protocol):
         ...
 
 
-class LivePictures:
-    """Source of maps for a trainer, with a gradient into stage 3 of `backbone`."""
+class Pictures(ABC):
+    """Source of maps for a trainer that has to see pictures."""
 
-    def __init__(self, datasets: Sequence[Dataset], backbone: ResNet50V2, side: int = INPUT_PX) -> None:
+    def __init__(self, datasets: Sequence[Dataset], side: int = INPUT_PX) -> None:
         self.datasets, self.side = datasets, side
-        self.backbone = backbone
-        self.front = front(backbone)
         self._read: dict[tuple[int, int], Image.Image] = {}
+
+    @abstractmethod
+    def maps(self, read: U8) -> Maps:
+        """Maps of what was read, (B, S, S, 3), with a gradient."""
 
     def read(self, items: Sequence[Item], rng: np.random.Generator) -> U8:
         """A varied view of each picture: (B, S, S, 3)."""
         return np.stack([varied(self._picture(item.source, item.row), rng, self.side) for item in items])
-
-    def maps(self, read: U8) -> Maps:
-        """Maps of what was read. What learns takes a chunk at a time: its maps stay in the processor's cache."""
-        chunks = [self._seen(middle) for middle in torch.split(self.front(read), CHUNK)]
-        return Maps(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
-
-    def _seen(self, middle: Tensor) -> Maps:
-        stage = self.backbone.stages[2]
-        opened = stage[0].open(middle)  # type: ignore[index]  # how stage 2 looks to the layer after it
-        return places(opened, self.backbone.close(stage(middle)))
 
     def whole(self, rows: Sequence[int]) -> Iterator[Maps]:
         """Maps of rows of the first dataset, as the pictures are."""
@@ -68,6 +61,36 @@ class LivePictures:
         if (source, row) not in self._read:  # decoded pictures take 0.15 MB each
             self._read[source, row] = data.images.read(data.rows[row].image)
         return self._read[source, row]
+
+
+class TunedBackbone(Pictures):
+    """The backbone, of which stage 3 learns."""
+
+    def __init__(self, datasets: Sequence[Dataset], backbone: ResNet50V2, side: int = INPUT_PX) -> None:
+        super().__init__(datasets, side)
+        self.backbone, self.front = backbone, front(backbone)
+
+    def maps(self, read: U8) -> Maps:
+        """What learns takes a chunk at a time: its maps stay in the processor's cache."""
+        chunks = [self._seen(middle) for middle in torch.split(self.front(read), CHUNK)]
+        return Maps(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
+
+    def _seen(self, middle: Tensor) -> Maps:
+        stage = self.backbone.stages[2]
+        opened = stage[0].open(middle)  # type: ignore[index]  # how stage 2 looks to the layer after it
+        return places(opened, self.backbone.close(stage(middle)))
+
+
+class Glances(Pictures):
+    """The eyes of a fusion system."""
+
+    def __init__(self, datasets: Sequence[Dataset], system: FusionSystem, side: int = INPUT_PX) -> None:
+        super().__init__(datasets, side)
+        self.system = system
+
+    def maps(self, read: U8) -> Maps:
+        """What a second look sees."""
+        return self.system.glance(entering(read, self.system.backbone))
 
 
 def front(backbone: ResNet50V2) -> Front:

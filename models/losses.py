@@ -18,9 +18,14 @@ def info_nce(
     images, texts (B, dim); `scale` is one over the temperature; pairs marked in `unclear` (B, B) are left
     out. `wrong` (B,), the likeness of each picture and a text that is wrong about it, or NEVER, is one more
     text to choose from. Radford et al. 2021."""
-    logits = (scale * _likeness(images, texts)).masked_fill(unclear, NEVER)  # (B, B)
-    target = torch.arange(len(images), device=images.device)
-    choices = logits if wrong is None else torch.cat([logits, scale * wrong[:, None]], 1)
+    return choice(scale * cosines(images, texts), unclear, None if wrong is None else scale * wrong)
+
+
+def choice(logits: Tensor, unclear: Tensor, wrong: Tensor | None = None) -> Tensor:
+    """The same for logits (B, B), picture by text, and (B,) of wrong texts."""
+    logits = logits.masked_fill(unclear, NEVER)
+    target = torch.arange(len(logits), device=logits.device)
+    choices = logits if wrong is None else torch.cat([logits, wrong[:, None]], 1)
     return (fn.cross_entropy(choices, target) + fn.cross_entropy(logits.T, target)) / 2
 
 
@@ -29,7 +34,7 @@ def triplet(images: Tensor, texts: Tensor, margin: float, unclear: Tensor) -> Te
 
     images, texts (B, dim); pairs marked in `unclear` (B, B) are no negatives. Faghri et al. 2018 with the sum
     instead of the hardest negative, as GaLR, DOVE and their kin train."""
-    likeness = _likeness(images, texts)  # (B, B)
+    likeness = cosines(images, texts)  # (B, B)
     positive = likeness.diagonal()
     spared = unclear | torch.eye(len(images), dtype=torch.bool, device=images.device)
     wrong_text = (margin + likeness - positive[:, None]).clamp_min(0).masked_fill(spared, 0)
@@ -37,7 +42,7 @@ def triplet(images: Tensor, texts: Tensor, margin: float, unclear: Tensor) -> Te
     return (wrong_text.sum() + wrong_image.sum()) / len(images)
 
 
-def _likeness(images: Tensor, texts: Tensor) -> Tensor:
-    # autocast would round a cosine to two digits
+def cosines(images: Tensor, texts: Tensor) -> Tensor:
+    """(n, dim) and (m, dim) -> (n, m), in full precision: autocast would round a cosine to two digits."""
     with torch.autocast(images.device.type, enabled=False):
         return images.float() @ texts.float().T

@@ -10,7 +10,7 @@ pair of picture and text together also is a `FusionSystem`."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -26,10 +26,12 @@ INPUT_PX = 192
 GRID = 6
 """Places a side: stage 3's 12 x 12 map averaged two by two, stage 2's 24 x 24 four by four."""
 PLACES = GRID * GRID
+TOGETHER = 256
+"""Texts that are embedded at once."""
 
 
 class Maps(NamedTuple):
-    """What the backbone saw in B pictures, averaged over GRID x GRID places, row by row."""
+    """What a network saw in B pictures, averaged over GRID x GRID places, row by row. Of the backbone:"""
 
     middle: Tensor
     """(B, PLACES, 512), stage 2."""
@@ -43,7 +45,7 @@ class Batch:
 
     maps: Maps
     second: Maps | None
-    """Another view of the same pictures, for systems whose `views` is 2."""
+    """Another view of the first of these pictures, for systems with a `second`."""
     texts: list[str]
     images: Tensor
     """(B,) number of the picture among all training pictures."""
@@ -70,10 +72,12 @@ class Facts:
 class System(nn.Module, ABC):
     """Two towers. Built from a vocabulary and its own settings; `settings` must survive JSON."""
 
-    views: ClassVar[int] = 1
-    """How many views of a picture one step of training needs."""
+    second: float = 0.0
+    """The share of a batch that training needs to see in a second view."""
     still: ClassVar[tuple[str, ...]] = ()
     """Parts besides the backbone that training leaves as they are."""
+    fine: ClassVar[tuple[str, ...]] = ()
+    """Parts whose weights are kept in 16 bits instead of 8."""
     dim: int
 
     def __init__(self, vocabulary: Sequence[str], settings: Mapping[str, Any]) -> None:
@@ -107,6 +111,15 @@ class System(nn.Module, ABC):
             getattr(self, part).eval()
         return self
 
+    def learning(self) -> list[nn.Parameter]:
+        """What it looks at pictures with, as far as a recipe may train that."""
+        return [*self.backbone.stages[2].parameters(), *self.backbone.close.parameters()]
+
+    def compare(self, maps: Iterable[Maps], texts: Sequence[str]) -> Tensor:
+        """n pictures, some at a time, and m texts -> (n, m): what training is judged by."""
+        images = torch.cat([self.embed_images(some) for some in maps])
+        return images @ torch.cat([self.embed_texts(some) for some in split(texts)]).T
+
     def images(self, x: Tensor) -> Tensor:
         """(B, 3, INPUT_PX, INPUT_PX) RGB in 0-1 -> (B, dim)."""
         return self.embed_images(self.see(x))
@@ -124,18 +137,28 @@ class System(nn.Module, ABC):
 
 
 class FusionSystem(System):
-    """A system that also scores a picture and a text together."""
+    """A system that also scores a picture and a text together, after a second look at the picture."""
+
+    @abstractmethod
+    def glance(self, x: Tensor) -> Maps:
+        """(B, 3, S, S) RGB in 0-1, S a multiple of 32 -> what the second look sees, over S/32 x S/32 places."""
 
     @abstractmethod
     def keys(self, maps: Maps) -> Tensor:
-        """What a picture contributes to every pair it is in, computed once: (B, tokens, width)."""
+        """What a picture contributes to every pair it is in, computed once from what `glance` saw: (B, tokens,
+        width)."""
 
     @abstractmethod
     def match(self, keys: Tensor, texts: Sequence[str]) -> Tensor:
         """keys (P, tokens, width) and P texts, pair by pair -> (P,) logit that they belong together."""
 
 
-def places(middle: Tensor, last: Tensor) -> Maps:
-    """Stage 2 (B, 512, 4g, 4g) and stage 3 (B, 1024, 2g, 2g) -> Maps of g x g places."""
-    grid = last.shape[-1] // 2
+def places(middle: Tensor, last: Tensor, side: int = 2) -> Maps:
+    """Two stages (B, C, 2h, 2h) and (B, D, h, h) -> Maps of h/side x h/side places."""
+    grid = last.shape[-1] // side
     return Maps(*(fn.adaptive_avg_pool2d(stage, grid).flatten(2).transpose(1, 2) for stage in (middle, last)))
+
+
+def split(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Some texts at a time."""
+    return (texts[start : start + TOGETHER] for start in range(0, len(texts), TOGETHER))

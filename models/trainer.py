@@ -15,19 +15,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rs_text_search_plugin.engine.types import F32
-
 from . import checkpoint
 from .contrasts import Contrasts
 from .datasets import Dataset
-from .evaluation import recalls
+from .evaluation import recalls_of
 from .lessons import Item, Lessons, draw, epoch_batches, unclear
 from .recipe import Recipe, rate
 from .runs import Kept, keep, kept
 from .system import Batch, Facts, Maps, System
 from .text import TextTower
-
-TEXT_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -35,6 +31,8 @@ class Run:
     """Where a training run reads and writes."""
 
     datasets: tuple[Dataset, ...]
+    beside: Path
+    """Where the first dataset is, and pretrained networks with it."""
     out: Path
     device: torch.device
     seed: int
@@ -46,7 +44,7 @@ class Run:
 
 
 class Source(Protocol):
-    """Where the maps of pictures come from: features.StoredMaps or live.LivePictures."""
+    """Where the maps of pictures come from: features.StoredMaps or live.Pictures."""
 
     def read(self, items: Sequence[Item], rng: np.random.Generator) -> Any:
         """What can be done ahead, in a thread."""
@@ -125,8 +123,10 @@ class Trainer:
         return total
 
     def _read(self, items: Sequence[Item], seed: tuple[int, ...]) -> list[Any]:
+        """One view of all, and another of the first of them where the system wants it."""
         rng = np.random.default_rng(seed)
-        return [self.source.read(items, rng) for _ in range(self.system.views)]
+        again = items[: max(2, round(self.system.second * len(items)))] if self.system.second else ()
+        return [self.source.read(some, rng) for some in (items, again) if some]
 
     def _step(self, items: list[Item], read: list[Any], rng: np.random.Generator) -> dict[str, float]:
         device = self.run.device
@@ -200,12 +200,9 @@ class Trainer:
         place = {text: number for number, text in enumerate(distinct)}
         with torch.autocast(self.run.device.type, torch.bfloat16):
             maps = (Maps(*(part.to(self.run.device) for part in m)) for m in self.source.whole(rows))
-            images = [_numpy(self.system.embed_images(m)) for m in maps]
-            texts = [
-                _numpy(self.system.embed_texts(distinct[i : i + TEXT_BATCH]))
-                for i in range(0, len(distinct), TEXT_BATCH)
-            ]
-        return recalls(np.concatenate(images), np.concatenate(texts)[[place[t] for t in flat]], owners)
+            likeness = self.system.compare(maps, distinct).float().cpu().numpy()
+        by_image = likeness[:, [place[text] for text in flat]]  # (pictures, captions)
+        return recalls_of(by_image, by_image.T, owners)
 
     def _keep(self, epoch: int) -> None:
         """A checkpoint from which the next epoch goes on as if nothing had happened."""
@@ -231,23 +228,19 @@ class Trainer:
 
 def parameters(system: System, recipe: Recipe) -> list[dict[str, Any]]:
     """What learns, in groups with their share of the learning rate: the system's own parts, the layers of its
-    sentence model, the last stage of its backbone. Word tables, the rest of the backbone and what the system
-    wants still stay."""
+    sentence model, what it looks at pictures with. Word tables, the rest of the backbone and what the system wants
+    still stay."""
     kept = [getattr(system, name) for name in system.still]
     towers = [module for module in system.modules() if isinstance(module, TextTower) and module not in kept]
-    text = [p for tower in towers for p in tower.layers.parameters()]
-    still = {id(p) for part in (*towers, *kept, system.backbone) for p in part.parameters()}
+    text, eyes = [p for tower in towers for p in tower.layers.parameters()], system.learning()
+    still = {id(p) for part in (*towers, *kept, system.backbone) for p in part.parameters()} | set(
+        map(id, eyes)
+    )
     own = [p for p in system.parameters() if id(p) not in still]
     groups = [
         {"name": "own", "params": [p for p in own if p.dim() > 0], "share": 1.0},
         {"name": "scalars", "params": [p for p in own if p.dim() == 0], "share": 1.0, "weight_decay": 0.0},
         {"name": "text", "params": text, "share": recipe.text},
+        {"name": "eyes", "params": eyes if recipe.backbone else [], "share": recipe.backbone},
     ]
-    if recipe.backbone:
-        last = [*system.backbone.stages[2].parameters(), *system.backbone.close.parameters()]
-        groups.append({"name": "backbone", "params": last, "share": recipe.backbone})
     return [group for group in groups if group["params"]]
-
-
-def _numpy(x: Tensor) -> F32:
-    return x.float().cpu().numpy()

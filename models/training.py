@@ -6,7 +6,8 @@
 `compact` begins with ImageNet's backbone (`backbones/resnet50v2_stage1-3.safetensors` beside the first JSONL)
 and MiniLM: distils a short text tower, trains its heads on stored maps, then tunes the backbone's last stage on
 live pictures. Every other system begins with the backbone, the vocabulary and the text tower of a trained
-`compact` and trains on stored maps. What differs between systems is in recipes.toml alone.
+`compact` and trains on stored maps; `mtgfe` also has eyes of its own (`backbones/mobilenetv2_tf2.safetensors`), which
+learn from live pictures. What differs between systems is in recipes.toml alone.
 
 Everything lands in --out: maps (4 GB for RSICD, UCM and RESISC45), checkpoints, the best weights by val mR, and
 result.json. --resume goes on from what is there."""
@@ -32,15 +33,18 @@ from .backbones import ResNet50V2, folded_resnet50v2
 from .compact import Compact
 from .datasets import Dataset, open_dataset
 from .lessons import Lessons, lessons
-from .live import LivePictures
+from .live import Glances, TunedBackbone
+from .mobilenet import from_tf2
+from .mtgfe import Mtgfe
 from .recipe import Recipe, Training, training
 from .runtime import sight
 from .system import Maps, System
 from .text import TextConfig, TextTower, WordPiece
-from .trainer import Run, Trainer
+from .trainer import Run, Source, Trainer
 from .words import Words
 
 BACKBONE = "backbones/resnet50v2_stage1-3.safetensors"
+EYES = "backbones/mobilenetv2_tf2.safetensors"
 
 
 @dataclass(frozen=True)
@@ -76,15 +80,17 @@ def train(  # noqa: PLR0913, PLR0917 - the command line's options
     plan = _plan(model, options)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    run = Run(tuple(map(open_dataset, data)), folder, torch.device(choose_device(device).name), seed, resume)
+    run = Run(
+        tuple(map(open_dataset, data)), Path(data[0].partition(":")[0]).parent, folder,
+        torch.device(choose_device(device).name), seed, resume,
+    )  # fmt: skip
     torch.manual_seed(seed)
     began = time.monotonic()
     found = lessons(run.datasets)
     maps = Path(options.features) if options.features else folder / "maps"
     maps.mkdir(parents=True, exist_ok=True)
     if plan.tuning:
-        first = Path(data[0].partition(":")[0]).parent / BACKBONE
-        heads = weights_of(options.base) if options.base else _heads(run, found, plan, maps, first)
+        heads = weights_of(options.base) if options.base else _heads(run, found, plan, maps)
         trainer = _tuned(run, found, plan.tuning, heads)
     else:
         trainer = _other(model, run, found, plan, maps, options)
@@ -101,11 +107,15 @@ def train(  # noqa: PLR0913, PLR0917 - the command line's options
 
 def open_backbone(path: Path) -> ResNet50V2:
     """The ImageNet backbone from GluonCV's tensors. Raises ModelError when the file is not there."""
+    backbone = ResNet50V2()
+    backbone.load_state_dict(folded_resnet50v2(_pretrained(path)))
+    return backbone.eval()
+
+
+def _pretrained(path: Path) -> dict[str, torch.Tensor]:
     if not path.is_file():
         raise ModelError(f"{path} does not exist.", "Put the ImageNet backbone beside the first JSONL.")
-    backbone = ResNet50V2()
-    backbone.load_state_dict(folded_resnet50v2(load_file(path)))
-    return backbone.eval()
+    return dict(load_file(path))
 
 
 def _plan(model: str, options: Options) -> Training:
@@ -122,9 +132,9 @@ def _plan(model: str, options: Options) -> Training:
     return replace(plan, settings=settings, **{changed: recipe})
 
 
-def _heads(run: Run, found: Lessons, plan: Training, maps: Path, first: Path) -> Path:
+def _heads(run: Run, found: Lessons, plan: Training, maps: Path) -> Path:
     """Text tower, then heads on stored maps of the backbone as it is."""
-    backbone = open_backbone(first)
+    backbone = open_backbone(run.beside / BACKBONE)
     tower, vocabulary = _text_tower(run, found, plan.distillation)
     system = Compact(vocabulary, plan.settings)
     system.backbone.load_state_dict(backbone.state_dict())
@@ -142,7 +152,7 @@ def _tuned(run: Run, found: Lessons, tuning: Recipe, heads: Path) -> Trainer:
     system.hubs = None  # hubs and peaks of a base are not those of what it becomes
     system.backbone.peaks.zero_()
     system.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    pictures = LivePictures(run.datasets, system.backbone, tuning.side)
+    pictures = TunedBackbone(run.datasets, system.backbone, tuning.side)
     trainer = Trainer("compact", run, system, found, pictures, tuning)
     trainer.fit()
     return trainer
@@ -156,7 +166,12 @@ def _other(model: str, run: Run, found: Lessons, plan: Training, maps: Path, opt
     system = checkpoint.build(model, base.tokenizer.vocabulary, settings)
     system.backbone.load_state_dict(base.backbone.state_dict())
     start(system, cast(Compact, base))
-    source = _stored(run, base.backbone.eval(), plan.recipe, maps)
+    source: Source
+    if isinstance(system, Mtgfe):
+        system.eyes.load_state_dict(from_tf2(_pretrained(run.beside / EYES)))
+        source = Glances(run.datasets, system, plan.recipe.side)
+    else:
+        source = _stored(run, base.backbone.eval(), plan.recipe, maps)
     trainer = Trainer(model, run, system, found, source, plan.recipe)
     trainer.fit()
     return trainer
@@ -171,6 +186,7 @@ def start(system: System, base: Compact) -> None:
             own = module.tower.state_dict()
             module.tower.load_state_dict({name: state[name] for name in own})
     if isinstance(system, Compact):
+        system.hubs = base.hubs
         system.load_state_dict(base.state_dict(), strict=False)
 
 

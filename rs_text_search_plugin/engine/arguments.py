@@ -192,7 +192,9 @@ def _add_evaluate(commands: Any) -> None:
     add(
         "--rerank",
         metavar="HOW",
-        help="`multivariate`, or a model with a fusion encoder that orders the --candidates best",
+        default="own",
+        help="what orders the --candidates best: `own`, the model's fusion encoder if it has one (default); `none`; "
+        "`multivariate`; or another model with a fusion encoder",
     )
     add("--candidates", type=at_least(1, int), default=32, metavar="K", help="of each query (default: 32)")
     add("--mix", type=float, metavar="W", help="weight of the first stage beside the fusion encoder")

@@ -156,7 +156,7 @@ def evaluate(session: Session, args: Namespace, watch: Watch) -> Json:
             args.data,
             split=args.split,
             task=args.task,
-            rerank=evaluation.Rerank(args.rerank, args.candidates, args.mix) if args.rerank else None,
+            rerank=evaluation.Rerank(args.rerank, args.candidates, args.mix),
             save_embeddings=args.save_embeddings,
             device=args.device,
         )

@@ -28,12 +28,12 @@ SYSTEMS = """
 ## The five models as committed
 
 All share one image backbone: ResNet50-V2 stages 1-3 from ImageNet, its last stage tuned by `compact`'s
-recipe on the training captions (GaLR: as of `compact`'s second version). I2T and T2I are recall at 1 / 5 / 10 in
+recipe on the training captions. I2T and T2I are recall at 1 / 5 / 10 in
 percent, by the cosine less what is due to hubs (docs/decisions/0012-hubs.md); "cosine" is mR by the cosine alone;
-"MR" is mR after GaLR's multivariate rerank, which needs all queries of the split at once. MTGFE-style has
-`compact`'s towers; what its fusion encoder adds stands below. Speeds of all were taken in turns in one run on 2
-cores, best of three, while the machine had other work: read them against each other. Text: one query through the
-text tower.
+"MR" is mR after GaLR's multivariate rerank, which needs all queries of the split at once. In MTGFE-style `compact`'s
+towers propose 32 candidates for each query and its fusion encoder orders them; "cosine" and "MR" are the towers'.
+Speeds of all were taken in turns in one run on 2 cores, best of three: read them against each other. Text: one query
+through the text tower.
 """
 PUBLISHED = """
 ## Beside the published figures
@@ -55,8 +55,8 @@ ABLATIONS = """
 
 Each line switches one module of the system off, or replaces it; everything else, the seed and the number of
 epochs are equal within a table. Epochs are fewer than for the committed weights, and differences below
-about half a point are within what another seed changes. All are by the cosine alone. Tables over 2 views of each
-picture were made with the backbone of `compact`'s second version, those over 3 with the one that is shipped.
+about half a point are within what another seed changes. All are by the cosine alone, MTGFE-style by alignment alone
+and ("behind compact") as the reranker of `compact`'s 16 best.
 """
 
 
@@ -125,13 +125,15 @@ def _ablations(name: str, titles: Record, runs: Sequence[Record]) -> str:
         base = sum(whole) / len(whole)
         lines = [
             (run["variant"].replace("_", " ") or _whole(run), _way(run, "i2t"), _way(run, "t2i"),
-             f"{run['mr']:.2f}", f"{run['mr'] - base:+.2f}", f"{run['seconds']}")
+             f"{run['mr']:.2f}", f"{run['mr'] - base:+.2f}",
+             *([f"{run['fused']:.2f}"] if "fused" in run else []), f"{run['seconds']}")
             for run in sorted(same, key=lambda run: (run["variant"] != "", -run["mr"]))
         ]  # fmt: skip
         seen = "" if share == 1 else f" over {100 * share:.0f} % of the pictures"
-        seen += f", {views} views"
+        seen += ", live" if "fused" in same[0] else f", {views} views"
         title = f"\n### {titles[name]['title']}, {epochs} epochs{seen}\n"
-        found.append(title + table(["variant", "I2T", "T2I", "mR", "against whole", "seconds"], lines))
+        more = ["behind compact"] if "fused" in same[0] else []
+        found.append(title + table(["variant", "I2T", "T2I", "mR", "against whole", *more, "seconds"], lines))
     return "".join(found)
 
 

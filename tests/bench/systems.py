@@ -48,7 +48,11 @@ def train_all(runs: str, data: str, *wanted: str) -> None:
             continue
         options = Options(variant, recipe=recipe, features=f"{runs}/maps")
         found = train(model, [data], f"{runs}/{label}", seed=seed, resume=True, options=options)
-        found.pop("weights")
+        weights = found.pop("weights")
+        if registry()[model].get("reranker"):
+            found["fused"] = evaluate("compact", data, split="val", rerank=Rerank(weights, CANDIDATES[1]))[
+                "mr"
+            ]
         keep(target, found)
 
 
@@ -58,9 +62,11 @@ def measure(data: str, *models: str) -> None:
     infos = {info.name: info for info in available()}
     speed = _speed(models)
     for model in models:
-        again = evaluate(model, data, split="val", rerank=Rerank("multivariate"))
+        own, again = (
+            evaluate(model, data, split="val", rerank=Rerank(how)) for how in ("own", "multivariate")
+        )
         found = {
-            **evaluate(model, data, split="val"), "reranked": again["mr"], "bytes": infos[model].bytes,
+            **own, "reranked": again["mr"], "bytes": infos[model].bytes,
             "parameters": parameters[weights_of(model).stem], **speed[model],
         }  # fmt: skip
         keep(KEPT / f"model-{model}.json", found)

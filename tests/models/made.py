@@ -3,6 +3,7 @@
 import torch
 from rs_text_search_plugin.models.backbones import CHANNELS, UNITS, ResNet50V2, folded_resnet50v2
 from rs_text_search_plugin.models.distillation import Teacher
+from rs_text_search_plugin.models.mobilenet import LAST, PLAN, MobileNetV2, from_tf2
 from rs_text_search_plugin.models.text import (
     MAX_TOKENS,
     SPECIAL,
@@ -11,6 +12,7 @@ from rs_text_search_plugin.models.text import (
     WordPiece,
     from_minilm,
 )
+from torch.nn import functional as fn
 
 
 def gluon_tensors(seed=0):
@@ -48,6 +50,42 @@ def gluon_tensors(seed=0):
             inputs = outputs
     norm("stage4_batchnorm0", CHANNELS[-1])
     return tensors
+
+
+def tf2_tensors(seed=0):
+    """Random tensors of a MobileNetV2 under the names that from_tf2 takes."""
+    shapes, inputs, number = {"features.0.0": (32, 3, 3, 3)}, 32, 0
+    for expansion, outputs, blocks, _ in PLAN:
+        for _ in range(blocks):
+            wide, number = inputs * expansion, number + 1
+            parts = [(wide, inputs, 1, 1), (wide, 1, 3, 3), (outputs, wide, 1, 1)][expansion == 1 :]
+            ends = [f"{place}.0" for place in range(len(parts) - 1)] + [f"{len(parts) - 1}"]
+            shapes |= {f"features.{number}.conv.{end}": shape for end, shape in zip(ends, parts, strict=True)}
+            inputs = outputs
+    shapes[f"features.{number + 1}.0"] = (LAST, inputs, 1, 1)
+    draw, tensors = torch.Generator().manual_seed(seed), {}
+    for name, shape in shapes.items():
+        spread = (2 / (shape[1] * shape[2] * shape[3])) ** 0.5
+        tensors[f"{name}.weight"] = spread * torch.randn(shape, generator=draw)
+        tensors[f"{name}.bias"] = torch.zeros(shape[0])
+    return tensors
+
+
+def settled_eyes(tensors, x):
+    """The same with its last convolution fitted to pictures x (n, 3, h, w), as `settled` does it."""
+    network, name = MobileNetV2().eval(), next(name for name in tensors if name.endswith("18.0.weight"))
+    network.load_state_dict(from_tf2(tensors))
+    seen = []
+    network.close.register_forward_hook(lambda conv, given, _: seen.append(fn.conv2d(given[0], conv.weight)))
+    with torch.inference_mode():
+        network(x)
+    maps = torch.cat(seen)
+    spread, mean = maps.std((0, 2, 3)) + 1e-6, maps.mean((0, 2, 3))
+    fitted = {
+        name: tensors[name] / spread[:, None, None, None],
+        name.replace("weight", "bias"): -mean / spread,
+    }
+    return {**tensors, **{name: value.clone() for name, value in fitted.items()}}
 
 
 def settled(tensors, x):

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 from rs_text_search_plugin.models import live, runtime
 from rs_text_search_plugin.models.backbones import ResNet50V2
-from rs_text_search_plugin.models.live import LivePictures
+from rs_text_search_plugin.models.live import TunedBackbone
 from rs_text_search_plugin.models.views import varied
 
 CPU = torch.device("cpu")
@@ -30,7 +30,7 @@ def test_the_fast_front_sees_what_torch_sees(backbone, tiles):
 
 def test_only_what_follows_the_front_learns(backbone, tiles, monkeypatch):
     monkeypatch.setattr(live, "CHUNK", 2)
-    pictures = LivePictures([], backbone)
+    pictures = TunedBackbone([], backbone)
     with torch.autocast("cpu", torch.bfloat16):
         maps = pictures.maps(tiles)
     assert maps.last.shape == (3, 4, 1024)

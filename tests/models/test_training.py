@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from rs_text_search_plugin.engine.errors import ModelError
 
-from .made import gluon_tensors, settled, teacher
+from .made import gluon_tensors, settled, settled_eyes, teacher, tf2_tensors
 
 COLOURS = ["red", "green", "blue", "white"]
 SHAPES = ["stripes", "checks", "plain"]
@@ -25,7 +25,7 @@ TUNING = Recipe(**{**TOY, "keep": 0.5}, epochs=2, rate=1e-5, backbone=0.5, texts
 LESSON = {"made_up_texts": 20, "epochs": 0}
 OTHERS = {
     "galr": {"epochs": 60, "rate": 2e-3},
-    "mtgfe": {"epochs": 40, "rate": 2e-3},
+    "mtgfe": {"epochs": 60, "rate": 2e-3, "side": 96},
     "dove": {"epochs": 60, "rate": 2e-3},
     "mgrm_el": {"epochs": 60, "rate": 2e-3},
 }
@@ -67,6 +67,7 @@ def data(tmp_path_factory):
     )
     x = torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255
     save_file(settled(gluon_tensors(), x), folder / training.BACKBONE)
+    save_file(settled_eyes(tf2_tensors(), x), folder / training.EYES)
     return f"{folder}/toy.jsonl:{folder}/toy.tar"
 
 
