@@ -1,21 +1,31 @@
-"""DOVE's two forms of regional guidance: what a query costs, and what a picture takes on disk.
+"""DOVE's two forms of regional guidance: what a query costs, what a picture takes on disk, and how well they rank.
 
 python -m tests.bench.guidance [--tiles 1000 10000]
+python -m tests.bench.guidance --recall WEIGHTS JSONL:IMAGES     of a `dove:pair_guidance`, on val, in some minutes
 
-Random weights, one thread, processor time: the cost does not depend on what was learned. Both forms read the
-words first, which is told apart."""
+Cost: random weights, one thread, processor time; it does not depend on what was learned. Both forms read the words
+first, which is told apart."""
 
 from __future__ import annotations
 
 import argparse
 import statistics
 import time
+from pathlib import Path
 
+import numpy as np
 import torch
+from rs_text_search_plugin.models import checkpoint
+from rs_text_search_plugin.models.datasets import open_dataset
 from rs_text_search_plugin.models.dove import Dove, Offer
+from rs_text_search_plugin.models.evaluation import recalls_of
+from rs_text_search_plugin.models.runtime import precision, sight
 from rs_text_search_plugin.models.text import SPECIAL
+from rs_text_search_plugin.models.views import plain
 
 QUERY = "many white storage tanks stand beside a river and some green trees"
+SOME = 64
+"""Pictures and texts that are compared at once."""
 BLOCK = 500
 """Pictures at a time, so that a query takes no more memory the more pictures there are. Their keys and values
 (55 MB) are more than a cache holds, so that the same block can stand for all."""
@@ -38,10 +48,37 @@ def offered(model):
     return Offer(torch.randn(BLOCK, model.dim), model.iga.offer(regions))
 
 
+@torch.inference_mode()
+def recall(weights, data):
+    """mR of both forms on the val split."""
+    dataset, model, cpu = open_dataset(data), checkpoint.load(Path(weights)), torch.device("cpu")
+    rows = dataset.split("val")
+    captions = [caption for row in rows for caption in row.captions]
+    owners = np.repeat(np.arange(len(rows)), [len(row.captions) for row in rows])
+    distinct, place = np.unique(captions, return_inverse=True)
+    look, likeness = sight(model.backbone, cpu), {"prototypes": [], "pair": []}
+    texts = [list(distinct[i : i + SOME]) for i in range(0, len(distinct), SOME)]
+    with precision(cpu):
+        read = [model.read(some) for some in texts]
+        guided = torch.cat([model.guided(*some) for some in read])
+        for start in range(0, len(rows), SOME):
+            tiles = np.stack([plain(dataset.images.read(row.image)) for row in rows[start : start + SOME]])
+            offer = model.offer(look(torch.from_numpy(tiles)))
+            likeness["prototypes"].append(offer.images.float() @ guided.float().T)
+            likeness["pair"].append(torch.cat([model.likeness(offer, *some) for some in read], 1))
+    for form, parts in likeness.items():
+        by_image = torch.cat(parts).float().numpy()[:, place]
+        print(f"{form}: mR {recalls_of(by_image, by_image.T, owners)['mr']:.2f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recall", nargs=2, metavar=("WEIGHTS", "JSONL:IMAGES"))
     parser.add_argument("--tiles", type=int, nargs="+", default=[1000, 10_000])
     args = parser.parse_args()
+    if args.recall:
+        recall(*args.recall)
+        return
     torch.set_num_threads(1)
     model = Dove([*SPECIAL, *QUERY.split()], {"guidance": "pair"}).eval()
     with torch.inference_mode():
