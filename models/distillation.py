@@ -23,6 +23,7 @@ from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import F32
 
 from .phrases import made_up, phrases
+from .runtime import learning
 from .text import SPECIAL, TextConfig, TextTower, WordPiece, from_minilm, words
 
 KEPT_LAYERS = (0, 2, 5)
@@ -45,8 +46,8 @@ class Teacher:
         """n texts -> (n, 384) unit length."""
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         out = np.zeros((len(texts), 384), np.float32)
-        device = self.tower.words.weight.device.type
-        with torch.inference_mode(), torch.autocast(device, torch.bfloat16):
+        device = self.tower.words.weight.device
+        with torch.inference_mode(), learning(device):
             for start in range(0, len(order), batch):
                 chosen = order[start : start + batch]
                 ids, mask = self.tokenizer.batch([texts[i] for i in chosen])
@@ -66,7 +67,7 @@ class Student:
         """Mean of 1 - cosine between what the tower says and `wanted` (n, 384)."""
         ids, mask = self.tokenizer.batch(texts)
         device = self.tower.words.weight.device
-        with torch.autocast(device.type, torch.bfloat16):
+        with learning(device):
             found = self.tower(ids.to(device), mask.to(device))
         return (1 - fn.cosine_similarity(found.float(), wanted.to(device))).mean()
 

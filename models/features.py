@@ -50,13 +50,13 @@ class StoredMaps:
         self.features = features
 
     def read(self, items: Sequence[Item], rng: np.random.Generator) -> Maps:
-        """Maps of the pictures, bf16 as they left the backbone."""
+        """Maps of the pictures, fp16 as they lie on disk."""
         found = [(self.features[item.source], item.row) for item in items]
         views = [int(rng.integers(source.views)) for source, _ in found]
         triples = list(zip(views, found, strict=True))
         return Maps(
-            _bf16([source.middle[view, row] for view, (source, row) in triples]),
-            _bf16([source.last[view, row] for view, (source, row) in triples]),
+            _stacked([source.middle[view, row] for view, (source, row) in triples]),
+            _stacked([source.last[view, row] for view, (source, row) in triples]),
         )
 
     def maps(self, read: Maps) -> Maps:
@@ -68,7 +68,7 @@ class StoredMaps:
         first = self.features[0]
         for start in range(0, len(rows), 256):
             chosen = list(rows[start : start + 256])
-            yield Maps(_bf16(list(first.middle[0, chosen])), _bf16(list(first.last[0, chosen])))
+            yield Maps(_stacked(list(first.middle[0, chosen])), _stacked(list(first.last[0, chosen])))
 
 
 def compute(look: Look, data: Dataset, views: int, folder: Path, log: Callable[[str], None]) -> Features:
@@ -120,5 +120,5 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> F16:
     return found
 
 
-def _bf16(arrays: Sequence[F16]) -> torch.Tensor:
-    return torch.from_numpy(np.stack(arrays)).bfloat16()
+def _stacked(arrays: Sequence[F16]) -> torch.Tensor:
+    return torch.from_numpy(np.stack(arrays))

@@ -23,7 +23,7 @@ from rs_text_search_plugin.engine.types import F32, I64, U8
 
 from . import checkpoint
 from .encoder import BATCH, squares
-from .runtime import precision
+from .runtime import floats, precision
 from .system import INPUT_PX, FusionSystem
 
 PAIRS = 512
@@ -87,7 +87,7 @@ def open_scores(path: Path, tiles: Iterable[U8], texts: Sequence[str]) -> Scores
     """The fusion encoder in a file over pictures (h, w, 3) of any size and texts. Raises ModelError."""
     system, cpu = open_fusion(path), torch.device("cpu")
     with precision(cpu):
-        keys = [_keys(system, tile[None], cpu).to(torch.bfloat16) for tile in tiles]
+        keys = [_keys(system, tile[None], cpu).to(floats(cpu)) for tile in tiles]
     return Scores(system, torch.cat(keys), texts)
 
 

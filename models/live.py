@@ -21,11 +21,12 @@ from rs_text_search_plugin.engine.types import U8
 from .backbones import CHANNELS, ResNet50V2, entering
 from .datasets import Dataset
 from .lessons import Item
-from .runtime import half, has_bf16, openvino_lack, requests
+from .runtime import floats, half, openvino_lack, requests
 from .system import INPUT_PX, FusionSystem, Maps, places
 from .views import plain, varied
 
 CHUNK = 32
+CPU = torch.device("cpu")
 
 
 class Front(Protocol):
@@ -107,8 +108,7 @@ class TorchFront:
     def __init__(self, backbone: ResNet50V2, device: torch.device) -> None:
         self.still = ResNet50V2()
         self.still.load_state_dict(backbone.state_dict())
-        kind = torch.bfloat16 if has_bf16(device) or device.type == "cuda" else torch.float32
-        self.still.to(device, kind).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.still.to(device, floats(device)).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     @torch.no_grad()
     def __call__(self, tiles: U8) -> Tensor:
@@ -132,9 +132,9 @@ class OpenVinoFront:
         if side not in self.queues:
             from .graph import front as graph  # noqa: PLC0415 - brings OpenVINO
 
-            self.queues[side] = requests(graph(self.backbone, side), half(torch.device("cpu")))
+            self.queues[side] = requests(graph(self.backbone, side), half(CPU))
         found = np.empty((len(tiles), side // 8, side // 8, CHANNELS[1]), np.float16)
         for tile, kept in zip(tiles, found, strict=True):
             self.queues[side].start_async([tile[None]], [kept])
         self.queues[side].wait_all()
-        return torch.from_numpy(found).bfloat16().permute(0, 3, 1, 2)  # channels last
+        return torch.from_numpy(found).to(floats(CPU)).permute(0, 3, 1, 2)  # channels last

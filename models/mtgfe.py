@@ -40,7 +40,7 @@ from .compact import Compact
 from .losses import choice, info_nce
 from .mobilenet import LAST, MIDDLE, MobileNetV2
 from .pretext import drawn, hide, strangers
-from .system import Batch, Facts, FusionSystem, Maps, places, split
+from .system import Batch, Facts, FusionSystem, Maps, places, shared, split
 from .text import by_length
 from .words import WORD_DIM
 
@@ -204,7 +204,7 @@ class Mtgfe(Compact, FusionSystem):
         if chosen.itm:
             aligned = (by_words + by_whole).detach()
             found["itm"] = chosen.itm * self._itm(keys, read, aligned, strangers(batch))
-        some = torch.arange(max(2, round(chosen.share * len(batch.texts))), device=keys.device)
+        some = torch.arange(shared(len(batch.texts), chosen.share), device=keys.device)
         if chosen.mlm:
             found["mlm"] = chosen.mlm * self._mlm(keys, batch, some)
         if chosen.mvjrc:

@@ -33,7 +33,8 @@ class Recipe:
     text_epochs: int = 99
     """The last so many epochs in which the sentence model learns."""
     backbone: float = 0.0
-    """The learning rate of the backbone's last stage as a share of `rate`."""
+    """The learning rate of what looks at pictures (the backbone's last stage, or a system's own eyes) as a share of
+    `rate`; 0: it does not learn."""
     side: int = 192
     """Side of live pictures in pixels. Cropped views show things larger than whole pictures do, so that a
     network learns best on smaller ones than it will be used on (Touvron et al. 2019)."""

@@ -1,6 +1,6 @@
 """How the backbone is run: a `Sight` turns tiles into maps in the fastest way that its device has.
 
-On an x86-64 CPU that is OpenVINO: in 8 bits where the processor multiplies them (VNNI) and the model knows its
+On an x86-64 CPU that is OpenVINO: in 8 bits where the processor multiplies them (AVX2) and the model knows its
 peaks, else in bf16 or fp32. Without OpenVINO, on other CPUs and on CUDA it is torch. `Sight.about` says which one
 it is and why. The vectors that come of it agree (tests/models/test_runtime.py), so that an index need not know."""
 
@@ -57,7 +57,7 @@ def choose(device: torch.device, *, measured: bool) -> Choice:
         return with_torch(device, "the backbone is on CUDA")
     if lack := openvino_lack():
         return with_torch(device, lack)
-    if not has_vnni():
+    if not has_int8():
         return Choice("OpenVINO", half(device), "this CPU has no products of 8 bits")
     if not measured:
         return Choice("OpenVINO", half(device), "the model does not know its peaks")
@@ -93,14 +93,26 @@ def has_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and _can("avx512_bf16", "amx_bf16")
 
 
-def has_vnni() -> bool:
-    """Whether this CPU adds up products of 8 bits in 32 bits; older ones do it in 16, which overflow."""
-    return _can("avx512_vnni", "avx_vnni")
+def has_int8() -> bool:
+    """Whether this CPU multiplies 8 bits faster than floats. Without VNNI it adds two products in 16 bits before it
+    goes on in 32, and cuts what does not fit: rare with the peaks of our models (decision 5 has the figures)."""
+    return _can("avx2")
 
 
 def _can(*abilities: str) -> bool:
     found = torch.cpu.get_capabilities()
     return any(found.get(ability, False) for ability in abilities)
+
+
+def floats(device: torch.device) -> torch.dtype:
+    """What training computes in: bf16 where the device multiplies it faster (the gradients of fp16 would have to be
+    scaled), else fp32."""
+    return torch.float32 if half(device) == "fp32" else torch.bfloat16
+
+
+def learning(device: torch.device) -> torch.autocast:
+    """The same as a context."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=floats(device) == torch.bfloat16)
 
 
 def precision(device: torch.device, *, exact: bool = False) -> torch.autocast:

@@ -159,6 +159,11 @@ def places(middle: Tensor, last: Tensor, side: int = 2) -> Maps:
     return Maps(*(fn.adaptive_avg_pool2d(stage, grid).flatten(2).transpose(1, 2) for stage in (middle, last)))
 
 
+def shared(count: int, share: float) -> int:
+    """How many of `count` a share is: two at least, so that there is something to tell apart."""
+    return max(2, round(share * count))
+
+
 def split(texts: Sequence[str]) -> Iterator[Sequence[str]]:
     """Some texts at a time."""
     return (texts[start : start + TOGETHER] for start in range(0, len(texts), TOGETHER))

@@ -22,7 +22,8 @@ from .evaluation import recalls_of
 from .lessons import Item, Lessons, draw, epoch_batches, unclear
 from .recipe import Recipe, rate
 from .runs import Kept, keep, kept
-from .system import Batch, Facts, Maps, System
+from .runtime import floats, learning
+from .system import Batch, Facts, Maps, System, shared
 from .text import TextTower
 
 
@@ -125,14 +126,14 @@ class Trainer:
     def _read(self, items: Sequence[Item], seed: tuple[int, ...]) -> list[Any]:
         """One view of all, and another of the first of them where the system wants it."""
         rng = np.random.default_rng(seed)
-        again = items[: max(2, round(self.system.second * len(items)))] if self.system.second else ()
+        again = items[: shared(len(items), self.system.second)] if self.system.second else ()
         return [self.source.read(some, rng) for some in (items, again) if some]
 
     def _step(self, items: list[Item], read: list[Any], rng: np.random.Generator) -> dict[str, float]:
         device = self.run.device
         losses: dict[str, Tensor] = {}
-        with torch.autocast(device.type, torch.bfloat16):
-            views = [Maps(*(part.to(device) for part in self.source.maps(one))) for one in read]
+        with learning(device):
+            views = [self._placed(self.source.maps(one)) for one in read]
             for _ in range(self.recipe.texts):
                 batch = self._batch(items, [draw(item, self.recipe, rng) for item in items], views, rng)
                 for name, value in self.system.losses(batch).items():
@@ -148,6 +149,10 @@ class Trainer:
             self.average[name].lerp_(parameter.detach(), share)
         self.step += 1
         return {name: float(value.item()) for name, value in losses.items()}
+
+    def _placed(self, maps: Maps) -> Maps:
+        """On the run's device, in the floats that it learns in."""
+        return Maps(*(part.to(self.run.device, floats(self.run.device)) for part in maps))
 
     def _batch(
         self, items: list[Item], drawn: list[int], views: list[Maps], rng: np.random.Generator
@@ -198,9 +203,9 @@ class Trainer:
         flat = [text for some in captions for text in some]
         distinct = sorted(set(flat), key=lambda text: (len(text), text))
         place = {text: number for number, text in enumerate(distinct)}
-        with torch.autocast(self.run.device.type, torch.bfloat16):
-            maps = (Maps(*(part.to(self.run.device) for part in m)) for m in self.source.whole(rows))
-            likeness = self.system.compare(maps, distinct).float().cpu().numpy()
+        with learning(self.run.device):
+            likeness = self.system.compare(map(self._placed, self.source.whole(rows)), distinct)
+        likeness = likeness.float().cpu().numpy()
         by_image = likeness[:, [place[text] for text in flat]]  # (pictures, captions)
         return recalls_of(by_image, by_image.T, owners)
 

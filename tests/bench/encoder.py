@@ -99,7 +99,7 @@ def possible(model: str) -> list[tuple[str, str]]:
     measured = bool(checkpoint.load(models.weights_of(model)).backbone.peaks.all())
     lacking = {"OpenVINO"} if runtime.openvino_lack() else set()
     lacking |= set() if runtime.has_bf16(CPU) else {"bf16"}
-    lacking |= set() if runtime.has_vnni() and measured else {"int8"}
+    lacking |= set() if runtime.has_int8() and measured else {"int8"}
     return [way for way in WAYS if not lacking & set(way)]
 
 

@@ -24,7 +24,7 @@ from .test_compact import tiles as waves
 
 CPU = torch.device("cpu")
 needs_openvino = pytest.mark.skipif(bool(runtime.openvino_lack()), reason=runtime.openvino_lack())
-needs_vnni = pytest.mark.skipif(not runtime.has_vnni(), reason="this CPU has no products of 8 bits")
+needs_int8 = pytest.mark.skipif(not runtime.has_int8(), reason="this CPU has no products of 8 bits")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_the_graph_computes_what_torch_does(look):
 
 
 @needs_openvino
-@needs_vnni
+@needs_int8
 def test_eight_bits_are_used_and_cost_little(look, backbone, tiles):
     for found, wanted in zip(look("OpenVINO", "int8"), look("torch", "fp32"), strict=True):
         assert 0.99 < float(likeness(found, wanted).min()) < 0.99999
@@ -115,12 +115,12 @@ def test_maps_keep_the_order_of_their_tiles_when_several_ask_at_once(backbone, t
 
 def test_the_choice_says_why(monkeypatch):
     monkeypatch.setattr(runtime, "openvino_lack", lambda: "")
-    monkeypatch.setattr(runtime, "has_vnni", lambda: True)
+    monkeypatch.setattr(runtime, "has_int8", lambda: True)
     monkeypatch.setattr(runtime, "has_bf16", lambda device: False)
     assert str(runtime.choose(CPU, measured=True)) == "OpenVINO int8: this CPU has products of 8 bits"
     assert str(runtime.choose(CPU, measured=False)) == "OpenVINO fp32: the model does not know its peaks"
     assert runtime.choose(torch.device("cuda"), measured=True).precision == "fp16"
-    monkeypatch.setattr(runtime, "has_vnni", lambda: False)
+    monkeypatch.setattr(runtime, "has_int8", lambda: False)
     assert runtime.choose(CPU, measured=True).precision == "fp32"
     monkeypatch.setattr(runtime, "openvino_lack", lambda: "it is elsewhere")
     monkeypatch.setattr(runtime, "has_bf16", lambda device: True)
