@@ -204,8 +204,8 @@ class Trainer:
         distinct = sorted(set(flat), key=lambda text: (len(text), text))
         place = {text: number for number, text in enumerate(distinct)}
         with learning(self.run.device):
-            likeness = self.system.compare(map(self._placed, self.source.whole(rows)), distinct)
-        likeness = likeness.float().cpu().numpy()
+            compared = self.system.compare(map(self._placed, self.source.whole(rows)), distinct)
+        likeness = compared.float().cpu().numpy()
         by_image = likeness[:, [place[text] for text in flat]]  # (pictures, captions)
         return recalls_of(by_image, by_image.T, owners)
 
