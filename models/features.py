@@ -115,9 +115,9 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> F16:
     if not path.exists():
         return np.lib.format.open_memmap(path, "w+", np.float16, shape)
     found = np.lib.format.open_memmap(path, "r+")
-    if found.shape != shape:
+    if found.shape[1:] != shape[1:] or len(found) < shape[0]:
         raise ModelError(f"{path} was made from other data or settings.", "Choose another folder for --out.")
-    return found
+    return found[: shape[0]]
 
 
 def _stacked(arrays: Sequence[F16]) -> torch.Tensor:

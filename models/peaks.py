@@ -34,13 +34,17 @@ CUTS = 40
 def add(weights: Path, data: Dataset, seed: int = 0) -> None:
     """Measure on pictures of the training split and write the file anew. Raises ModelError."""
     system = checkpoint.load(weights)
+    learn(system.backbone, data, seed)
+    checkpoint.save(system, checkpoint.name_of(system), weights)
+
+
+def learn(backbone: ResNet50V2, data: Dataset, seed: int = 0) -> None:
+    """Let a backbone know its peaks, from pictures of the training split."""
     rows = data.split("train")
     chosen = np.random.default_rng(seed).permutation(len(rows))[:PICTURES]
     pictures = [plain(data.images.read(rows[number].image)) for number in chosen]
     batches = (np.stack(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH))
-    peaks = measured(system.backbone, (entering(batch, system.backbone) for batch in batches), seed)
-    system.backbone.peaks.copy_(peaks)
-    checkpoint.save(system, checkpoint.name_of(system), weights)
+    backbone.peaks.copy_(measured(backbone, (entering(batch, backbone) for batch in batches), seed))
 
 
 def measured(backbone: ResNet50V2, batches: Iterable[Tensor], seed: int = 0) -> Tensor:

@@ -67,7 +67,7 @@ class Training:
     """The run with live pictures that follows; only `compact` has one."""
     distillation: Mapping[str, int] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Name -> settings that differ: ablations and alternatives."""
+    """Name -> settings that differ, and under `recipe` parts of that: ablations and alternatives."""
 
 
 @cache

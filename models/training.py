@@ -28,7 +28,7 @@ from safetensors.torch import load_file, save_file
 
 from rs_text_search_plugin.engine.errors import ModelError
 
-from . import checkpoint, choose_device, distillation, features, weights_of
+from . import checkpoint, choose_device, distillation, features, peaks, weights_of
 from .backbones import ResNet50V2, folded_resnet50v2
 from .compact import Compact
 from .datasets import Dataset, open_dataset
@@ -45,6 +45,7 @@ from .words import Words
 
 BACKBONE = "backbones/resnet50v2_stage1-3.safetensors"
 EYES = "backbones/mobilenetv2_tf2.safetensors"
+TUNING = "tuning."
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,12 @@ class Options:
     settings: Mapping[str, Any] | None = None
     """Single settings, above recipe and variant."""
     recipe: Mapping[str, Any] | None = None
+    """Single parts of the recipe, of `compact`'s tuning under `tuning.NAME`; no epochs of it leave it out."""
     base: str = ""
     """The trained `compact` (name or file) to begin with. The other systems take the committed one unless told;
     `compact` itself then goes on with stage 4, else it starts at the beginning."""
     features: str | None = None
-    """Folder of stored maps that several runs share; OUT/maps unless told."""
+    """Folder of stored maps, and of the distilled text tower, that several runs share; OUT/maps unless told."""
 
 
 def train(  # noqa: PLR0913, PLR0917 - the command line's options
@@ -89,11 +91,14 @@ def train(  # noqa: PLR0913, PLR0917 - the command line's options
     found = lessons(run.datasets)
     maps = Path(options.features) if options.features else folder / "maps"
     maps.mkdir(parents=True, exist_ok=True)
-    if plan.tuning:
-        heads = weights_of(options.base) if options.base else _heads(run, found, plan, maps)
-        trainer = _tuned(run, found, plan.tuning, heads)
-    else:
+    if plan.tuning is None:
         trainer = _other(model, run, found, plan, maps, options)
+    elif options.base:
+        trainer = _tuned(run, found, plan.tuning, weights_of(options.base))
+    else:
+        trainer = _heads(run, found, plan, maps)
+        if plan.tuning.epochs:
+            trainer = _tuned(run, found, plan.tuning, trainer.weights)
     result = {
         "model": model, "variant": options.variant, "seed": seed, "data": [d.name for d in run.datasets],
         "settings": dict(trainer.system.settings), "recipe": asdict(trainer.recipe), "base": options.base,
@@ -123,19 +128,27 @@ def _plan(model: str, options: Options) -> Training:
     if options.variant and options.variant not in plan.variants:
         known = ", ".join(plan.variants) or "none"
         raise ModelError(f"{model} has no variant {options.variant!r}.", f"It has: {known}.")
-    settings = {**plan.settings, **plan.variants.get(options.variant, {}), **(options.settings or {})}
-    changed = "tuning" if plan.tuning and options.base else "recipe"
+    variant = dict(plan.variants.get(options.variant, {}))
+    changes = {**variant.pop("recipe", {}), **(options.recipe or {})}
+    tuned = {name: changes.pop(name) for name in list(changes) if name.startswith(TUNING)}
+    if tuned and plan.tuning is None:
+        raise ModelError(f"{model} has no tuning.", "Leave tuning. away: its recipe is one run.")
     try:
-        recipe = replace(getattr(plan, changed), **(options.recipe or {}))
+        return replace(
+            plan,
+            settings={**plan.settings, **variant, **(options.settings or {})},
+            recipe=replace(plan.recipe, **changes),
+            tuning=plan.tuning and replace(plan.tuning, **{n.removeprefix(TUNING): tuned[n] for n in tuned}),
+        )
     except TypeError as error:
         raise ModelError(f"No such part of a recipe: {error}", "See models/recipe.py.") from error
-    return replace(plan, settings=settings, **{changed: recipe})
 
 
-def _heads(run: Run, found: Lessons, plan: Training, maps: Path) -> Path:
+def _heads(run: Run, found: Lessons, plan: Training, maps: Path) -> Trainer:
     """Text tower, then heads on stored maps of the backbone as it is."""
     backbone = open_backbone(run.beside / BACKBONE)
-    tower, vocabulary = _text_tower(run, found, plan.distillation)
+    peaks.learn(backbone, run.datasets[0], run.seed)  # so that its maps are made in the fastest way
+    tower, vocabulary = _text_tower(run, found, plan.distillation, maps)
     system = Compact(vocabulary, plan.settings)
     system.backbone.load_state_dict(backbone.state_dict())
     system.text.load_state_dict(tower.state_dict())
@@ -143,7 +156,7 @@ def _heads(run: Run, found: Lessons, plan: Training, maps: Path) -> Path:
     heads.out.mkdir(exist_ok=True)
     trainer = Trainer("compact", heads, system, found, _stored(run, backbone, plan.recipe, maps), plan.recipe)
     trainer.fit()
-    return trainer.weights
+    return trainer
 
 
 def _tuned(run: Run, found: Lessons, tuning: Recipe, heads: Path) -> Trainer:
@@ -206,9 +219,11 @@ def _views(data: Dataset, recipe: Recipe) -> int:
     return recipe.views if captioned > len(data.rows) / 2 else max(1, recipe.views // 2)
 
 
-def _text_tower(run: Run, found: Lessons, lesson: Mapping[str, int]) -> tuple[TextTower, list[str]]:
-    """The short text tower and its vocabulary, distilled now or found in the run's folder."""
-    path = run.out / "text.safetensors"
+def _text_tower(
+    run: Run, found: Lessons, lesson: Mapping[str, int], folder: Path
+) -> tuple[TextTower, list[str]]:
+    """The short text tower and its vocabulary, distilled now or found in the folder."""
+    path = folder / "text.safetensors"
     if run.resume and path.exists():
         return _read_tower(path)
     teacher = distillation.open_teacher()

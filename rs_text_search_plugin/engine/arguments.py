@@ -168,7 +168,14 @@ def _add_train(commands: Any) -> None:
     add("--resume", action="store_true", help="go on where an earlier run in DIR ended")
     add("--variant", default="", metavar="NAME", help="an ablation or alternative of recipes.toml")
     add("--set", nargs="+", type=setting, default=[], metavar="NAME=VALUE", help="settings of the network")
-    add("--recipe", nargs="+", type=setting, default=[], metavar="NAME=VALUE", help="parts of the recipe")
+    add(
+        "--recipe",
+        nargs="+",
+        type=setting,
+        default=[],
+        metavar="NAME=VALUE",
+        help="parts of the recipe; of compact's tuning: tuning.NAME=VALUE",
+    )
     add(
         "--base",
         default="",

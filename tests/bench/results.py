@@ -118,12 +118,12 @@ def _ablations(name: str, titles: Record, runs: Sequence[Record]) -> str:
     """One table for each recipe that has more than the system itself."""
     mine = [run for run in runs if run["model"] == name]
     found = []
-    for epochs, share, views in sorted({_length(run) for run in mine}):
-        same = [run for run in mine if _length(run) == (epochs, share, views)]
-        whole = [run["mr"] for run in same if not run["variant"]]
+    for epochs, share in sorted({_length(run) for run in mine}):
+        same = [run for run in mine if _length(run) == (epochs, share)]
+        whole = [run for run in same if not run["variant"]]
         if len(same) < 2 or not whole:
             continue
-        base = sum(whole) / len(whole)
+        base = sum(run["mr"] for run in whole) / len(whole)
         lines = [
             (run["variant"].replace("_", " ") or _whole(run), _way(run, "i2t"), _way(run, "t2i"),
              f"{run['mr']:.2f}", f"{run['mr'] - base:+.2f}",
@@ -131,7 +131,7 @@ def _ablations(name: str, titles: Record, runs: Sequence[Record]) -> str:
             for run in sorted(same, key=lambda run: (run["variant"] != "", -run["mr"]))
         ]  # fmt: skip
         seen = "" if share == 1 else f" over {100 * share:.0f} % of the pictures"
-        seen += ", live" if "fused" in same[0] else f", {views} views"
+        seen += ", live" if "fused" in same[0] else f", {whole[0]['recipe']['views']} views"
         title = f"\n### {titles[name]['title']}, {epochs} epochs{seen}\n"
         more = ["behind compact"] if "fused" in same[0] else []
         found.append(title + table(["variant", "I2T", "T2I", "mR", "against whole", *more, "seconds"], lines))
@@ -143,8 +143,8 @@ def _whole(run: Record) -> str:
     return f"whole{text}, seed {run['seed']}"
 
 
-def _length(run: Record) -> tuple[int, float, int]:
-    return run["recipe"]["epochs"], run["recipe"]["first"], run["recipe"]["views"]
+def _length(run: Record) -> tuple[int, float]:
+    return run["recipe"]["epochs"], run["recipe"]["first"]
 
 
 def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -1,6 +1,6 @@
 """Train systems and their variants one after the other and keep what they reach in docs/results/.
 
-python -m tests.bench.systems train RUNS JSONL[:IMAGES] MODEL[:VARIANT]... [seed=N] [epochs=N ...]
+python -m tests.bench.systems train RUNS JSONL[:IMAGES]... MODEL[:VARIANT]... [seed=N] [epochs=N ...]
 python -m tests.bench.systems measure JSONL[:IMAGES] MODEL...        committed weights: recall, reranks, size, speed
 python -m tests.bench.systems filter JSONL[:IMAGES] FIRST RERANKER [K,K...]
     recall and cost by the number of candidates; without K for several, and for all on a sample: some minutes
@@ -35,12 +35,13 @@ SAMPLE = 40
 TILES, TEXTS, ROUNDS = 128, 20, 3
 
 
-def train_all(runs: str, data: str, *wanted: str) -> None:
+def train_all(runs: str, *wanted: str) -> None:
     """Train what is wanted and not there yet."""
+    data = [w for w in wanted if ".jsonl" in w]
     told = {key: json.loads(value) for key, _, value in (w.partition("=") for w in wanted) if value}
     seed = told.pop("seed", 0)
     recipe = {"measured": told["epochs"], **told} if "epochs" in told else told
-    for name in (w for w in wanted if "=" not in w):
+    for name in (w for w in wanted if "=" not in w and w not in data):
         model, _, variant = name.partition(":")
         label = "-".join(
             [model, variant or "base", f"seed{seed}", *(f"{k}{v}" for k, v in sorted(told.items()))]
@@ -49,10 +50,10 @@ def train_all(runs: str, data: str, *wanted: str) -> None:
         if target.exists():
             continue
         options = Options(variant, recipe=recipe, features=f"{runs}/maps")
-        found = train(model, [data], f"{runs}/{label}", seed=seed, resume=True, options=options)
+        found = train(model, data, f"{runs}/{label}", seed=seed, resume=True, options=options)
         weights = found.pop("weights")
         if registry()[model].get("reranker"):
-            behind = evaluate("compact", data, split="val", rerank=Rerank(weights, BEHIND))
+            behind = evaluate("compact", data[0], split="val", rerank=Rerank(weights, BEHIND))
             found["fused"] = behind["mr"]
         keep(target, found)
 

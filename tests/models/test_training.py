@@ -1,6 +1,7 @@
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,9 +124,25 @@ def test_every_system_learns_the_dozen_by_heart(name, data, base, tmp_path):
 def test_tuning_moves_the_last_stage_alone(data, base):
     tuned = checkpoint.load(Path(base["weights"])).backbone.state_dict()
     before = checkpoint.load(Path(base["weights"]).with_name("heads") / "compact.safetensors")
-    moved = {name for name, value in before.backbone.state_dict().items() if not value.equal(tuned[name])}
+    assert before.backbone.peaks.all()
+    assert not tuned.pop("peaks").any()  # they were those of the backbone as it was
+    moved = {name for name in tuned if not tuned[name].equal(before.backbone.state_dict()[name])}
     assert moved
     assert all(name.startswith(("stages.2.", "close.")) for name in moved)
+
+
+def test_a_variant_may_change_the_recipe_and_tuning_be_left_out(data, base, tmp_path, monkeypatch):
+    plan = training.training("compact")
+    variants = {"short": {"blocks": 0, "recipe": {"epochs": 1, "views": 1}}}
+    monkeypatch.setattr(training, "training", lambda _: replace(plan, variants=variants))
+    maps = Path(base["weights"]).parent / "maps"
+    options = Options("short", recipe={"tuning.epochs": 0, "batch": 6}, features=str(maps))
+    found = training.train("compact", [data], str(tmp_path), device="cpu", resume=True, options=options)
+    assert found["settings"]["blocks"] == 0
+    assert {name: found["recipe"][name] for name in ("epochs", "views", "batch", "backbone")} == {
+        "epochs": 1, "views": 1, "batch": 6, "backbone": 0.0,
+    }  # fmt: skip
+    assert Path(found["weights"]).parent.name == "heads"
 
 
 def test_an_interrupted_run_ends_in_the_same_weights(data, tmp_path, monkeypatch):
@@ -177,6 +194,8 @@ def test_only_what_can_be_trained_is_trained(tmp_path):
         training.train("galr", [], str(tmp_path), options=Options(variant="no-such-variant"))
     with pytest.raises(ModelError, match="recipe"):
         training.train("galr", [], str(tmp_path), options=Options(recipe={"speed": 9}))
+    with pytest.raises(ModelError, match="no tuning"):
+        training.train("galr", [], str(tmp_path), options=Options(recipe={"tuning.epochs": 1}))
     with pytest.raises(ModelError, match="no such setting"):
         checkpoint.build("compact", ["[PAD]"], {"colour": "red"})
 
