@@ -57,7 +57,9 @@ Each line switches one module of the system off, or replaces it; everything else
 epochs are equal within a table. Epochs are fewer than for the committed weights, and differences below
 about half a point are within what another seed changes; seconds include whatever else the machine did. All
 are by the cosine alone, MTGFE-style by alignment alone and ("behind compact") as the reranker of `compact`'s
-16 best: 51 steps, in which its fusion encoder learns next to nothing.
+16 best: 51 steps, in which its fusion encoder learns next to nothing. Compact's are of its heads and text
+tower alone, on stored maps of ImageNet's backbone, from all three datasets; what tuning, sizes, hubs and means
+of weights add stands in its card.
 """
 
 

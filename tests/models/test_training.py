@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rs_text_search_plugin.models import checkpoint, distillation, evaluation, recipe, trainer, training
+from rs_text_search_plugin.models import (
+    checkpoint,
+    distillation,
+    evaluation,
+    features,
+    recipe,
+    trainer,
+    training,
+)
+from rs_text_search_plugin.models.datasets import open_dataset
 from rs_text_search_plugin.models.recipe import Recipe, Training
-from rs_text_search_plugin.models.system import INPUT_PX
+from rs_text_search_plugin.models.system import INPUT_PX, Maps
 from rs_text_search_plugin.models.training import Options
 from safetensors.torch import load_file, save_file
 
@@ -143,6 +152,23 @@ def test_a_variant_may_change_the_recipe_and_tuning_be_left_out(data, base, tmp_
         "epochs": 1, "views": 1, "batch": 6, "backbone": 0.0,
     }  # fmt: skip
     assert Path(found["weights"]).parent.name == "heads"
+
+
+def test_stored_views_serve_runs_that_want_fewer(data, tmp_path):
+    looked = []
+
+    def look(tiles):
+        looked.append(len(tiles))
+        return Maps(*(torch.full((len(tiles), 36, width), len(looked)) for width in (512, 1024)))
+
+    dataset = open_dataset(data)
+    two = features.compute(look, dataset, 2, tmp_path, lambda _: None)
+    one = features.compute(look, dataset, 1, tmp_path, lambda _: None)
+    assert looked == [24, 24]  # each view once
+    assert (two.views, one.views) == (2, 1)
+    assert (one.last[0] == two.last[0]).all()
+    with pytest.raises(ModelError, match="other data"):
+        features.compute(look, dataset, 3, tmp_path, lambda _: None)
 
 
 def test_an_interrupted_run_ends_in_the_same_weights(data, tmp_path, monkeypatch):
