@@ -103,12 +103,15 @@ def possible(model: str) -> list[tuple[str, str]]:
     return [way for way in WAYS if not lacking & set(way)]
 
 
-def seeing(model: str, choice: Choice) -> encoder.TorchEncoder:
-    """The model's encoder with its backbone run that way."""
+def seeing(model: str, choice: Choice | None = None, side: int = 0) -> encoder.TorchEncoder:
+    """The model's encoder with its backbone run some way, over pictures of some side; its own unless told."""
     system = checkpoint.load(models.weights_of(model))
-    towers = encoder.Seeing(system, CPU, choice)
-    size = models.registry()[model]["size_px"]
-    return encoder.TorchEncoder(model, towers, "0" * 64, dim=system.dim, size=size, device=CPU)
+    size = side or models.registry()[model]["size_px"]
+    found = encoder.TorchEncoder(
+        model, encoder.Seeing(system, CPU, choice), "0" * 64, dim=system.dim, size=size, device=CPU
+    )
+    found.hubs = system.hubs
+    return found
 
 
 def agreement(found: F32, wanted: F32) -> F32:

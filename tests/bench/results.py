@@ -13,6 +13,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 KEPT = DOCS / "results"
 MODELS = ("compact", "galr", "dove", "mgrm_el", "mtgfe")
 CELLS = ("i2t_r1", "i2t_r5", "i2t_r10", "t2i_r1", "t2i_r5", "t2i_r10")
+MORE = {"fused": ("behind compact", "{:.2f}"), "words": ("people's words", "{:.3f}")}
+"""Figures that some runs have: their column's head and how they are written."""
 Record = Mapping[str, Any]
 
 HEAD = """# Results
@@ -59,7 +61,8 @@ about half a point are within what another seed changes; seconds include whateve
 are by the cosine alone, MTGFE-style by alignment alone and ("behind compact") as the reranker of `compact`'s
 16 best: 51 steps, in which its fusion encoder learns next to nothing. Compact's are of its heads and text
 tower alone, on stored maps of ImageNet's backbone, from all three datasets; what tuning, sizes, hubs and means
-of weights add stands in its card.
+of weights add stands in its card. "People's words" is precision at 10 of 392 short queries (`python -m
+tests.bench.words`).
 """
 
 
@@ -129,13 +132,13 @@ def _ablations(name: str, titles: Record, runs: Sequence[Record]) -> str:
         lines = [
             (run["variant"].replace("_", " ") or _whole(run), _way(run, "i2t"), _way(run, "t2i"),
              f"{run['mr']:.2f}", f"{run['mr'] - base:+.2f}",
-             *([f"{run['fused']:.2f}"] if "fused" in run else []), f"{run['seconds']}")
+             *(form.format(run[key]) for key, (_, form) in MORE.items() if key in run), f"{run['seconds']}")
             for run in sorted(same, key=lambda run: (run["variant"] != "", -run["mr"]))
         ]  # fmt: skip
         seen = "" if share == 1 else f" over {100 * share:.0f} % of the pictures"
         seen += ", live" if "fused" in same[0] else f", {whole[0]['recipe']['views']} views"
         title = f"\n### {titles[name]['title']}, {epochs} epochs{seen}\n"
-        more = ["behind compact"] if "fused" in same[0] else []
+        more = [head for key, (head, _) in MORE.items() if key in same[0]]
         found.append(title + table(["variant", "I2T", "T2I", "mR", "against whole", *more, "seconds"], lines))
     return "".join(found)
 

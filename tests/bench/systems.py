@@ -25,6 +25,8 @@ from rs_text_search_plugin.models.evaluation import Rerank, embed_images, embed_
 from rs_text_search_plugin.models.filtering import filtered, open_scores
 from rs_text_search_plugin.models.training import Options, train
 
+from .words import precision
+
 KEPT = Path(__file__).parents[2] / "docs" / "results"
 CANDIDATES = (8, 16, 32, 64, 128)
 BEHIND = 16
@@ -52,6 +54,8 @@ def train_all(runs: str, *wanted: str) -> None:
         options = Options(variant, recipe=recipe, features=f"{runs}/maps")
         found = train(model, data, f"{runs}/{label}", seed=seed, resume=True, options=options)
         weights = found.pop("weights")
+        if model == "compact":
+            found["words"] = precision(weights, data)
         if registry()[model].get("reranker"):
             behind = evaluate("compact", data[0], split="val", rerank=Rerank(weights, BEHIND))
             found["fused"] = behind["mr"]

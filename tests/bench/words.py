@@ -55,15 +55,27 @@ def main() -> None:
     parser.add_argument("data", nargs="+", metavar="JSONL[:IMAGES]")
     parser.add_argument("--list", action="store_true", help="show every query, the worst first")
     args = parser.parse_args()
-    encoder, datasets = load(args.model), [open_dataset(spec) for spec in args.data]
-    bench = Bench(encoder, {data.name: Gallery(encoder, data) for data in datasets})
-    hits = bench.measured(list(queries(datasets)), repaired)
+    bench, hits = opened(args.model, args.data)
     if args.list:
         for entry, hit in sorted(hits.items(), key=lambda item: item[1]):
             print(f"{hit:.1f}  {entry.origin:7} {entry.query} ({entry.data})")
     report(hits)
     report_twins(hits)
     report_forms(hits, bench)
+
+
+def precision(model: str, data: Sequence[str]) -> float:
+    """Of all queries, over the datasets that have val pictures."""
+    shown = [spec for spec in data if any(row.split == "val" for row in open_dataset(spec).rows)]
+    _, hits = opened(model, shown)
+    return float(np.mean(list(hits.values())))
+
+
+def opened(model: str, data: Sequence[str]) -> tuple[Bench, Hits]:
+    """The galleries of a model, and how the queries fare there."""
+    encoder, datasets = load(model), [open_dataset(spec) for spec in data]
+    bench = Bench(encoder, {data.name: Gallery(encoder, data) for data in datasets})
+    return bench, bench.measured(list(queries(datasets)), repaired)
 
 
 class Gallery:
