@@ -61,8 +61,9 @@ def unit(vectors: F32) -> F32:
 def _line(label: str, encoder: TorchEncoder, images: F32, texts: F32, owners: np.ndarray) -> Sequence[str]:
     matched = likeness(encoder, images, texts)
     whole, cosine = recalls_of(matched, matched.T, owners), recalls(images, texts, owners)
-    print(label, flush=True, file=sys.stderr)
-    return label, f"{whole['mr']:.2f}", f"{cosine['mr']:.2f}"
+    line = label, f"{whole['mr']:.2f}", f"{cosine['mr']:.2f}"
+    print(*line, flush=True, file=sys.stderr)
+    return line
 
 
 def _shares(encoder: TorchEncoder, images: F32, texts: F32, owners: np.ndarray) -> list[Sequence[str]]:

@@ -56,6 +56,13 @@ def test_tiles_of_any_size_are_taken(shipped):
     assert float(small[0] @ large[0]) > 0.95
 
 
+def test_mirrored_views_and_read_only_tiles_are_taken(shipped):
+    mirrored = tiles(64)[:, ::-1]
+    copied = mirrored.copy()
+    copied.setflags(write=False)
+    np.testing.assert_array_equal(shipped.images(mirrored), shipped.images(copied))
+
+
 def test_shipped_vectors_are_what_they_were(shipped):
     """The card's figures belong to these vectors; bf16 and fp32 processors differ by less than this."""
     golden = json.loads(GOLDEN.read_text())
