@@ -129,7 +129,7 @@ def fuses(encoder: Encoder) -> bool:
 
 def _tensor(tiles: U8) -> Tensor:
     # torch warns about memory that it may not write to, such as a mapped file, and takes no mirrored view
-    return torch.from_numpy(np.require(tiles, requirements="CW"))
+    return torch.from_numpy(np.require(tiles, requirements=("C", "W")))
 
 
 def squares(tiles: Tensor, size: int) -> Tensor:
