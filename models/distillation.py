@@ -23,7 +23,7 @@ from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import F32
 
 from .phrases import made_up, phrases
-from .runtime import learning
+from .runtime import training_precision
 from .text import SPECIAL, TextConfig, TextTower, WordPiece, from_minilm, words
 
 KEPT_LAYERS = (0, 2, 5)
@@ -47,7 +47,7 @@ class Teacher:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         out = np.zeros((len(texts), 384), np.float32)
         device = self.tower.words.weight.device
-        with torch.inference_mode(), learning(device):
+        with torch.inference_mode(), training_precision(device):
             for start in range(0, len(order), batch):
                 chosen = order[start : start + batch]
                 ids, mask = self.tokenizer.batch([texts[i] for i in chosen])
@@ -67,7 +67,7 @@ class Student:
         """Mean of 1 - cosine between what the tower says and `wanted` (n, 384)."""
         ids, mask = self.tokenizer.batch(texts)
         device = self.tower.words.weight.device
-        with learning(device):
+        with training_precision(device):
             found = self.tower(ids.to(device), mask.to(device))
         return (1 - fn.cosine_similarity(found.float(), wanted.to(device))).mean()
 

@@ -110,8 +110,8 @@ def floats(device: torch.device) -> torch.dtype:
     return torch.float32 if half(device) == "fp32" else torch.bfloat16
 
 
-def learning(device: torch.device) -> torch.autocast:
-    """The same as a context."""
+def training_precision(device: torch.device) -> torch.autocast:
+    """`floats` as a context."""
     return torch.autocast(device.type, torch.bfloat16, enabled=floats(device) == torch.bfloat16)
 
 

@@ -22,7 +22,7 @@ from .evaluation import recalls_of
 from .lessons import Item, Lessons, draw, epoch_batches, unclear
 from .recipe import Recipe, rate
 from .runs import Kept, keep, kept
-from .runtime import floats, learning
+from .runtime import floats, training_precision
 from .system import Batch, Facts, Maps, System, shared
 from .text import TextTower
 
@@ -132,7 +132,7 @@ class Trainer:
     def _step(self, items: list[Item], read: list[Any], rng: np.random.Generator) -> dict[str, float]:
         device = self.run.device
         losses: dict[str, Tensor] = {}
-        with learning(device):
+        with training_precision(device):
             views = [self._placed(self.source.maps(one)) for one in read]
             for _ in range(self.recipe.texts):
                 batch = self._batch(items, [draw(item, self.recipe, rng) for item in items], views, rng)
@@ -203,7 +203,7 @@ class Trainer:
         flat = [text for some in captions for text in some]
         distinct = sorted(set(flat), key=lambda text: (len(text), text))
         place = {text: number for number, text in enumerate(distinct)}
-        with learning(self.run.device):
+        with training_precision(self.run.device):
             compared = self.system.compare(map(self._placed, self.source.whole(rows)), distinct)
         likeness = compared.float().cpu().numpy()
         by_image = likeness[:, [place[text] for text in flat]]  # (pictures, captions)

@@ -133,6 +133,10 @@ def _plan(model: str, options: Options) -> Training:
     tuned = {name: changes.pop(name) for name in list(changes) if name.startswith(TUNING)}
     if tuned and plan.tuning is None:
         raise ModelError(f"{model} has no tuning.", "Leave tuning. away: its recipe is one run.")
+    if changes and plan.tuning and options.base:
+        raise ModelError(
+            "With a base there is only tuning left.", "Write tuning.NAME for parts of its recipe."
+        )
     try:
         return replace(
             plan,

@@ -11,12 +11,15 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from rs_text_search_plugin.models import hubs, load
+import torch
+from rs_text_search_plugin.models import load
 from rs_text_search_plugin.models.datasets import open_dataset, pixels
 from rs_text_search_plugin.models.encoder import TorchEncoder, likeness
 from rs_text_search_plugin.models.evaluation import embed_texts, recalls, recalls_of
+from rs_text_search_plugin.models.hubs import Hubs, hubness
 from rs_text_search_plugin.models.runtime import Choice
 
+from rs_text_search_plugin.engine.query import unit
 from rs_text_search_plugin.engine.types import F32, U8
 
 from .encoder import possible, seeing
@@ -41,7 +44,9 @@ def main(model: str, data: str) -> None:
     turned = sum((shipped.images(np.rot90(tiles, turns, (1, 2))) for turns in range(1, 4)), images)
     lines.append(_line("mean over quarter turns", shipped, unit(turned), texts, owners))
     print(table(["choice", "mR", "by the cosine"], lines))
-    print(table(["taken off pictures \\ texts", *map(str, SHARES)], _shares(shipped, images, texts, owners)))
+    if shipped.hubs:
+        shares = _shares(shipped.hubs, images, texts, owners)
+        print(table(["taken off pictures \\ texts", *map(str, SHARES)], shares))
 
 
 def _otherwise(model: str, tiles: U8) -> Iterator[tuple[str, TorchEncoder, F32]]:
@@ -53,11 +58,6 @@ def _otherwise(model: str, tiles: U8) -> Iterator[tuple[str, TorchEncoder, F32]]
         yield f"{side} px", encoder, encoder.images(tiles)
 
 
-def unit(vectors: F32) -> F32:
-    """(n, dim) -> the same of length 1."""
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-
-
 def _line(label: str, encoder: TorchEncoder, images: F32, texts: F32, owners: np.ndarray) -> Sequence[str]:
     matched = likeness(encoder, images, texts)
     whole, cosine = recalls_of(matched, matched.T, owners), recalls(images, texts, owners)
@@ -66,18 +66,17 @@ def _line(label: str, encoder: TorchEncoder, images: F32, texts: F32, owners: np
     return line
 
 
-def _shares(encoder: TorchEncoder, images: F32, texts: F32, owners: np.ndarray) -> list[Sequence[str]]:
+def _shares(found: Hubs, images: F32, texts: F32, owners: np.ndarray) -> list[Sequence[str]]:
     """mR for shares of hubness taken off pictures (a line) and texts (a column)."""
-    found, kept = [], hubs.LESS
-    for off_pictures in SHARES:
-        line = [str(off_pictures)]
-        for off_texts in SHARES:
-            hubs.LESS = (off_pictures, off_texts)
-            matched = likeness(encoder, images, texts)
-            line.append(f"{recalls_of(matched, matched.T, owners)['mr']:.2f}")
-        found.append(line)
-    hubs.LESS = kept
-    return found
+    plain = images @ texts.T
+    off_pictures = hubness(torch.from_numpy(images), found.texts, found.text_shares).numpy()  # (n,)
+    off_texts = hubness(torch.from_numpy(texts), found.images, found.image_shares).numpy()  # (m,)
+
+    def recall(pictures: float, queries: float) -> str:
+        matched = plain - pictures * off_pictures[:, None] - queries * off_texts
+        return f"{recalls_of(matched, matched.T, owners)['mr']:.2f}"
+
+    return [[str(one), *(recall(one, other) for other in SHARES)] for one in SHARES]
 
 
 if __name__ == "__main__":

@@ -222,6 +222,8 @@ def test_only_what_can_be_trained_is_trained(tmp_path):
         training.train("galr", [], str(tmp_path), options=Options(recipe={"speed": 9}))
     with pytest.raises(ModelError, match="no tuning"):
         training.train("galr", [], str(tmp_path), options=Options(recipe={"tuning.epochs": 1}))
+    with pytest.raises(ModelError, match="only tuning"):
+        training.train("compact", [], str(tmp_path), options=Options(recipe={"epochs": 1}, base="compact"))
     with pytest.raises(ModelError, match="no such setting"):
         checkpoint.build("compact", ["[PAD]"], {"colour": "red"})
 
