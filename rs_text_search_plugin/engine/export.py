@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .crs import projjson
+from rs_text_search_plugin.engine.raster.crs import projjson
+
 from .errors import ExportError
 from .footprints import Footprints, footprints
 from .types import Match

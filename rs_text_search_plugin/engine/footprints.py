@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from . import crs
 from .errors import ExportError
+from .raster import crs
 from .types import I64
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
+from rs_text_search_plugin.engine.raster.sources import absolute, file_facts
 from rs_text_search_plugin.version import VERSION
 
 from .embedding import IndexReport, Run
 from .errors import IndexStoreError, RasterError
 from .grid import Lattice, footprints, lattice, windows
 from .meta import Meta
-from .raster import Raster, open_raster
-from .sources import absolute, file_facts
 from .store import index_folder
 from .types import Encoder
 from .workplace import locked, prepare

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rs_text_search_plugin import models
+from rs_text_search_plugin.engine.raster.reader import open_raster
 from rs_text_search_plugin.version import VERSION
 
 from . import describe as describing
@@ -21,7 +22,6 @@ from . import search as searching
 from .errors import Cancelled, ModelError, QueryError
 from .jobs import Job, Json, plain
 from .query import tidy, understood
-from .raster import open_raster
 from .session import Session, index_of
 from .types import Match, Query, Window
 

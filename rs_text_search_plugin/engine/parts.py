@@ -117,7 +117,7 @@ def _wkb(rings: Any) -> Iterator[bytes]:
 
 def _geo(meta: Meta, rings: Any) -> dict[str, Any]:
     """GeoParquet 1.1 file metadata; a raster without CRS has `crs` null."""
-    from .crs import projjson  # noqa: PLC0415
+    from rs_text_search_plugin.engine.raster.crs import projjson  # noqa: PLC0415
 
     column: dict[str, Any] = {
         "encoding": "WKB",

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .crs import CrsUnusableError, moved
+from rs_text_search_plugin.engine.raster.crs import CrsUnusableError, moved
+from rs_text_search_plugin.engine.raster.reader import open_raster
+
 from .errors import QueryError
-from .raster import open_raster
 from .store import Index
 from .types import I64, U8, Window
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rs_text_search_plugin.engine.raster.reader import open_raster
+
 from .errors import Cancelled, RasterError
 from .jobs import Job
 from .query import tidy
-from .raster import open_raster
 from .search import SearchResult, without
 from .types import F32, U8, Match, Query, Reranker
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from rs_text_search_plugin.engine.grid import Lattice, lattice, window
 from rs_text_search_plugin.engine.parts import parts_of
-from rs_text_search_plugin.engine.raster import Raster, open_raster
-from rs_text_search_plugin.engine.strips import Skipped, Strips
+from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
+from rs_text_search_plugin.engine.raster.strips import Skipped, Strips
 
 from .photo import LAYOUTS, write_photo
 

@@ -10,7 +10,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp, Resampling
 
 from rs_text_search_plugin.engine.errors import RasterError
-from rs_text_search_plugin.engine.raster import open_raster
+from rs_text_search_plugin.engine.raster.reader import open_raster
 from rs_text_search_plugin.engine.types import Window
 from tests.engine.rasters import painted, spoil_block, write, write_tiled
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .errors import RasterError
-from .grid import Lattice, window
-from .parts import Part
-from .raster import Raster, Stretch, Valid
-from .types import I64, U8, Window
+from rs_text_search_plugin.engine.errors import RasterError
+from rs_text_search_plugin.engine.grid import Lattice, window
+from rs_text_search_plugin.engine.parts import Part
+from rs_text_search_plugin.engine.types import I64, U8, Window
+
+from .reader import Raster, Stretch, Valid
 
 MIN_VALID = 0.5
 """A tile with a smaller share of valid pixels says more about its gaps than about the ground."""

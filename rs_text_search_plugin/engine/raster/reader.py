@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import RasterError
+from rs_text_search_plugin.engine.errors import RasterError
+from rs_text_search_plugin.engine.types import U8, Window
+
 from .georeference import georeference, pixel_metres
 from .sources import gdal_options, is_remote
-from .types import U8, Window
 
 Valid = npt.NDArray[np.bool_]
 Stretch = tuple[tuple[float, float], ...]

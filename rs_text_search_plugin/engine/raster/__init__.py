@@ -1,0 +1,1 @@
+"""Rasters: opening, georeference, CRS, and reading pixels in strips."""
