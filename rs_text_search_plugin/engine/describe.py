@@ -13,7 +13,7 @@ from .types import F32, I64, Description, Encoder, Tag
 from .vocabulary import Word
 
 if TYPE_CHECKING:
-    from .store import Index
+    from rs_text_search_plugin.engine.index.store import Index
 
 TAGS = 12
 IN_SENTENCE = 4

@@ -23,7 +23,7 @@ from .footprints import Footprints, footprints
 from .types import Match
 
 if TYPE_CHECKING:
-    from .store import Index
+    from rs_text_search_plugin.engine.index.store import Index
 
 DRIVERS = {
     ".shp": "ESRI Shapefile",

@@ -14,7 +14,7 @@ from .raster import crs
 from .types import I64
 
 if TYPE_CHECKING:
-    from .store import Index
+    from rs_text_search_plugin.engine.index.store import Index
 
 EDGE_PARTS = 16
 """An edge is cut into so many parts before it is reprojected, as it may bend."""

@@ -16,10 +16,12 @@ from rs_text_search_plugin.version import VERSION
 
 from . import describe as describing
 from . import export as exporting
-from . import indexing, places, regions, status, store
+from . import places, regions
 from . import rerank as reranking
 from . import search as searching
 from .errors import Cancelled, ModelError, QueryError
+from .index import planner as indexing
+from .index import status, store
 from .jobs import Job, Json, plain
 from .query import tidy, understood
 from .session import Session, index_of

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from rs_text_search_plugin.engine.index.store import Index
 from rs_text_search_plugin.engine.raster.crs import CrsUnusableError, moved
 from rs_text_search_plugin.engine.raster.reader import open_raster
 
 from .errors import QueryError
-from .store import Index
 from .types import I64, U8, Window
 
 

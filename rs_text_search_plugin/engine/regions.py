@@ -14,7 +14,7 @@ from .errors import ExportError
 from .types import F32, I32
 
 if TYPE_CHECKING:
-    from .store import Index
+    from rs_text_search_plugin.engine.index.store import Index
 
 Mask = npt.NDArray[np.bool_]
 ALL = slice(None)

@@ -23,7 +23,7 @@ from .search import SearchResult, without
 from .types import F32, U8, Match, Query, Reranker
 
 if TYPE_CHECKING:
-    from .store import Index
+    from rs_text_search_plugin.engine.index.store import Index
 
 DEPTH = 64
 """Matches that get a second look."""

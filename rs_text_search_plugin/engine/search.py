@@ -20,7 +20,7 @@ from .vectors import all_scores
 from .zone import Zone
 
 if TYPE_CHECKING:
-    from .store import Index
+    from rs_text_search_plugin.engine.index.store import Index
 
 HISTOGRAM_BINS = 20
 SHARE = 0.5

@@ -14,8 +14,8 @@ import numpy as np
 
 from rs_text_search_plugin import models
 
-from . import store
 from .errors import IndexStoreError
+from .index import store
 from .types import Encoder, Reranker
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ import numpy as np
 from .types import F32, I64
 
 if TYPE_CHECKING:
-    from .store import Index
+    from rs_text_search_plugin.engine.index.store import Index
 
 FLAT_TILES = 1_000_000
 SAMPLE = 10_000

@@ -14,7 +14,7 @@ from .raster import crs as projections
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
-    from .store import Index
+    from rs_text_search_plugin.engine.index.store import Index
 
 EDGE_PARTS = 100
 """An edge is cut into parts of 1/100 of the area's size before it is reprojected, as it may bend."""

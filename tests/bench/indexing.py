@@ -16,8 +16,8 @@ from statistics import median
 import numpy as np
 
 from rs_text_search_plugin import models
-from rs_text_search_plugin.engine.grid import lattice, window
-from rs_text_search_plugin.engine.indexing import IndexOptions, index
+from rs_text_search_plugin.engine.index.grid import lattice, window
+from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.raster.reader import open_raster
 from rs_text_search_plugin.engine.types import U8, Encoder
 

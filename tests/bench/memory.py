@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rs_text_search_plugin.engine.indexing import IndexOptions, index
+from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from tests.engine.fakes import ColourEncoder
 
 from .photo import write_photo

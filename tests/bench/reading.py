@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rs_text_search_plugin.engine.grid import Lattice, lattice, window
-from rs_text_search_plugin.engine.parts import parts_of
+from rs_text_search_plugin.engine.index.grid import Lattice, lattice, window
+from rs_text_search_plugin.engine.index.parts import parts_of
 from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
 from rs_text_search_plugin.engine.raster.strips import Skipped, Strips
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rs_text_search_plugin.engine.errors import RasterError
-from rs_text_search_plugin.engine.grid import footprint, footprints, lattice, window, windows
+from rs_text_search_plugin.engine.index.grid import footprint, footprints, lattice, window, windows
 from rs_text_search_plugin.engine.types import Window
 
 NORTH_UP = (0.5, 0.0, 1000.0, 0.0, -0.5, 2000.0)

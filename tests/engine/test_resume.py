@@ -14,13 +14,13 @@ import pytest
 
 from rs_text_search_plugin import models
 from rs_text_search_plugin.engine.errors import IndexStoreError
-from rs_text_search_plugin.engine.indexing import IndexOptions, index
+from rs_text_search_plugin.engine.index.planner import IndexOptions, index
+from rs_text_search_plugin.engine.index.status import state
+from rs_text_search_plugin.engine.index.store import open_index
 from rs_text_search_plugin.engine.jobs import Job
 from rs_text_search_plugin.engine.operations import call
 from rs_text_search_plugin.engine.search import search
 from rs_text_search_plugin.engine.session import Session
-from rs_text_search_plugin.engine.status import state
-from rs_text_search_plugin.engine.store import open_index
 from rs_text_search_plugin.engine.types import Query
 from tests.engine.fakes import ColourEncoder
 from tests.engine.rasters import painted, write_tiled
@@ -28,7 +28,7 @@ from tests.engine.rasters import painted, write_tiled
 ROOT = Path(__file__).parents[2]
 SLOWLY = """
 import sys
-from rs_text_search_plugin.engine.indexing import IndexOptions, index
+from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from tests.engine.fakes import ColourEncoder
 index(sys.argv[1], ColourEncoder(size=32, slow=float(sys.argv[2])), IndexOptions(tile_px=32, overlap=0.5))
 """

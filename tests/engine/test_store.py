@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from rs_text_search_plugin.engine import store
 from rs_text_search_plugin.engine.errors import IndexMismatch, IndexStoreError
-from rs_text_search_plugin.engine.indexing import IndexOptions, index
-from rs_text_search_plugin.engine.meta import read_meta
+from rs_text_search_plugin.engine.index import store
+from rs_text_search_plugin.engine.index.meta import read_meta
+from rs_text_search_plugin.engine.index.planner import IndexOptions, index
+from rs_text_search_plugin.engine.index.status import state
 from rs_text_search_plugin.engine.search import search
-from rs_text_search_plugin.engine.status import state
 from rs_text_search_plugin.engine.types import Query
 from tests.engine.fakes import ColourEncoder
 from tests.engine.rasters import painted, write

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from rs_text_search_plugin.engine.grid import Transform
+from rs_text_search_plugin.engine.index.grid import Transform
 
 EARTH_RADIUS_M = 6_378_137.0
 

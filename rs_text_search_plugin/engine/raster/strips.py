@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rs_text_search_plugin.engine.errors import RasterError
-from rs_text_search_plugin.engine.grid import Lattice, window
-from rs_text_search_plugin.engine.parts import Part
+from rs_text_search_plugin.engine.index.grid import Lattice, window
+from rs_text_search_plugin.engine.index.parts import Part
 from rs_text_search_plugin.engine.types import I64, U8, Window
 
 from .reader import Raster, Stretch, Valid

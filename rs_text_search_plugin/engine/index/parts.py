@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import IndexStoreError
+from rs_text_search_plugin.engine.errors import IndexStoreError
+from rs_text_search_plugin.engine.types import F32, I64
+
 from .grid import Lattice, footprints, windows
-from .types import F32, I64
 
 if TYPE_CHECKING:
     from .meta import Meta

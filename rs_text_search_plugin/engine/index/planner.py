@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rs_text_search_plugin.engine.errors import IndexStoreError, RasterError
 from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
 from rs_text_search_plugin.engine.raster.sources import absolute, file_facts
+from rs_text_search_plugin.engine.types import Encoder
+from rs_text_search_plugin.engine.zone import Zone
 from rs_text_search_plugin.version import VERSION
 
-from .embedding import IndexReport, Run
-from .errors import IndexStoreError, RasterError
 from .grid import Lattice, footprints, lattice, windows
+from .lock import locked, prepare
 from .meta import Meta
 from .store import index_folder
-from .types import Encoder
-from .workplace import locked, prepare
-from .zone import Zone
+from .writer import IndexReport, Run
 
 MIN_TILE_PX = 32
 ROW_BYTES = 64

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rs_text_search_plugin.engine.errors import IndexMismatch, IndexStoreError
 from rs_text_search_plugin.engine.raster.sources import absolute, is_named
+from rs_text_search_plugin.engine.types import F32, I32, I64
 
 from . import grid
-from .errors import IndexMismatch, IndexStoreError
 from .meta import Meta, raster_changed, read_meta
 from .parts import part_name, read_columns
-from .types import F32, I32, I64
 
 SUFFIX = ".rsidx"
 

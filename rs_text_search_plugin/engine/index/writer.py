@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rs_text_search_plugin.engine.errors import Cancelled, RasterError
 from rs_text_search_plugin.engine.raster.reader import Raster
 from rs_text_search_plugin.engine.raster.sources import gdal_options
 from rs_text_search_plugin.engine.raster.strips import Skipped, Strips
+from rs_text_search_plugin.engine.types import F32, U8, Encoder
 
-from .errors import Cancelled, RasterError
 from .meta import Meta, read_meta, write_json
 from .parts import Part, part_name, parts_of, read_note, write_part
-from .types import F32, U8, Encoder
 
 BATCH = {"cpu": 16, "cuda": 128}
 """Tiles handed to the encoder at once: on a CPU so few that a cancel acts within a second, on a GPU many."""

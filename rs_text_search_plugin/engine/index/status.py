@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .errors import IndexStoreError
+from rs_text_search_plugin.engine.errors import IndexStoreError
+from rs_text_search_plugin.engine.types import Window
+
 from .grid import Corners, footprint
 from .meta import Meta, raster_changed, read_meta
 from .parts import parts_of, read_note
 from .store import SUFFIX, found_raster, holds_index, index_folder, part_files
-from .types import Window
 
 
 def state(name: str | Path, model: str | None = None) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rs_text_search_plugin.engine.errors import IndexStoreError
 from rs_text_search_plugin.engine.raster.reader import Stretch
 from rs_text_search_plugin.engine.raster.sources import file_facts, is_named
 
-from .errors import IndexStoreError
 from .grid import Lattice, Transform
 
 
