@@ -94,7 +94,7 @@ def registry() -> dict[str, dict[str, Any]]:
 
 
 def constants(name: str) -> dict[str, Any]:
-    """What turns a model's likeness into scores (engine/calibration.py), as its entry tells; empty if it does not."""
+    """What turns a model's likeness into scores (engine/search/calibration.py), as its entry tells; empty if it does not."""
     return dict((_named(name) or {}).get("calibration", {}))
 
 

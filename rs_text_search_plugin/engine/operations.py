@@ -12,18 +12,19 @@ from typing import Any
 
 from rs_text_search_plugin import models
 from rs_text_search_plugin.engine.raster.reader import open_raster
+from rs_text_search_plugin.engine.search.query import tidy, understood
 from rs_text_search_plugin.version import VERSION
 
-from . import describe as describing
 from . import export as exporting
-from . import places, regions
-from . import rerank as reranking
-from . import search as searching
 from .errors import Cancelled, ModelError, QueryError
 from .index import planner as indexing
 from .index import status, store
 from .jobs import Job, Json, plain
-from .query import tidy, understood
+from .search import describe as describing
+from .search import locate as places
+from .search import regions
+from .search import rerank as reranking
+from .search import search as searching
 from .session import Session, index_of
 from .types import Match, Query, Window
 

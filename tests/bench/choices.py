@@ -19,7 +19,7 @@ from rs_text_search_plugin.models.evaluation import embed_texts, recalls, recall
 from rs_text_search_plugin.models.hubs import Hubs, hubness
 from rs_text_search_plugin.models.runtime import Choice
 
-from rs_text_search_plugin.engine.query import unit
+from rs_text_search_plugin.engine.search.query import unit
 from rs_text_search_plugin.engine.types import F32, U8
 
 from .encoder import possible, seeing

@@ -18,7 +18,7 @@ import tomllib
 from rs_text_search_plugin.models import load
 from rs_text_search_plugin.models.datasets import open_dataset
 
-from rs_text_search_plugin.engine.describe import describe
+from rs_text_search_plugin.engine.search.describe import describe
 from rs_text_search_plugin.engine.types import Description
 from tests.bench.mosaic import indexed
 

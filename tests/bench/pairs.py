@@ -20,8 +20,8 @@ import tomllib
 from rs_text_search_plugin.models import load
 from rs_text_search_plugin.models.datasets import Row, open_dataset
 
-from rs_text_search_plugin.engine.query import phrases
-from rs_text_search_plugin.engine.search import search
+from rs_text_search_plugin.engine.search.query import phrases
+from rs_text_search_plugin.engine.search.search import search
 from rs_text_search_plugin.engine.types import F32, Encoder, Query
 from tests.bench.gallery import gallery
 from tests.engine.synthetic import SyntheticIndex, checkerless

@@ -20,9 +20,16 @@ import numpy.typing as npt
 from rs_text_search_plugin.models import load
 from rs_text_search_plugin.models.datasets import Row, open_dataset
 
-from rs_text_search_plugin.engine import word_vectors
-from rs_text_search_plugin.engine.calibration import POSSIBLE, STRONG, calibration, gain, lines, percent
-from rs_text_search_plugin.engine.spelling import repaired
+from rs_text_search_plugin.engine.search.calibration import (
+    POSSIBLE,
+    STRONG,
+    calibration,
+    gain,
+    lines,
+    percent,
+)
+from rs_text_search_plugin.engine.search.search import query_embedding as word_vectors
+from rs_text_search_plugin.engine.search.spelling import repaired
 from rs_text_search_plugin.engine.types import F32, Encoder
 from tests.bench.mosaic import indexed
 from tests.bench.people import Mask, Place, places, shown

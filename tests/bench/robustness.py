@@ -20,8 +20,8 @@ from rs_text_search_plugin.models.datasets import Row, open_dataset, pixels
 from rs_text_search_plugin.models.evaluation import embed_texts, recalls
 from rs_text_search_plugin.models.phrases import phrases as model_phrases
 
+from rs_text_search_plugin.engine.search.query_embedding import asked as embedded
 from rs_text_search_plugin.engine.types import F32, Encoder
-from rs_text_search_plugin.engine.word_vectors import asked as embedded
 
 Picture = Image.Image
 Change = Callable[[Picture], Picture]

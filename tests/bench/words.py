@@ -22,9 +22,9 @@ from rs_text_search_plugin.models.lexicon import taught_words
 from rs_text_search_plugin.models.phrases import phrases as model_phrases
 from rs_text_search_plugin.models.text import words
 
-from rs_text_search_plugin.engine.spelling import repaired
+from rs_text_search_plugin.engine.search.query_embedding import asked as embedded
+from rs_text_search_plugin.engine.search.spelling import repaired
 from rs_text_search_plugin.engine.types import F32, Encoder
-from rs_text_search_plugin.engine.word_vectors import asked as embedded
 from tests.bench.gallery import gallery
 from tests.bench.people import places
 

@@ -9,7 +9,7 @@ import tomllib
 from rs_text_search_plugin.models.datasets import Row
 from rs_text_search_plugin.models.phrases import phrases
 
-from rs_text_search_plugin.engine.vocabulary import words
+from rs_text_search_plugin.engine.search.vocabulary import words
 from tests.bench import pairs as pairing
 from tests.bench.people import places, shown
 from tests.bench.reliability import BINS, Tally, count, diagram

@@ -7,7 +7,7 @@ import pytest
 import tomllib
 
 from rs_text_search_plugin import models
-from rs_text_search_plugin.engine.calibration import (
+from rs_text_search_plugin.engine.search.calibration import (
     DEFAULTS,
     MOST_GAIN,
     Calibration,
@@ -17,7 +17,7 @@ from rs_text_search_plugin.engine.calibration import (
     lines,
     percent,
 )
-from rs_text_search_plugin.engine.fitting import Truth, clean, figures, fit, logistic
+from rs_text_search_plugin.engine.search.calibration_fit import Truth, clean, figures, fit, logistic
 
 from .fakes import ColourEncoder
 from .synthetic import unit

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from rs_text_search_plugin.engine import word_vectors
-from rs_text_search_plugin.engine.describe import KIN, describe, listed, sentence, telling, visible
 from rs_text_search_plugin.engine.errors import IndexMismatch
-from rs_text_search_plugin.engine.vocabulary import Word, words
+from rs_text_search_plugin.engine.search.describe import KIN, describe, listed, sentence, telling, visible
+from rs_text_search_plugin.engine.search.search import query_embedding as word_vectors
+from rs_text_search_plugin.engine.search.vocabulary import Word, words
 
 from .fakes import ColourEncoder
 from .synthetic import SyntheticIndex, checkerless, unit

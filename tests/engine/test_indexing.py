@@ -14,7 +14,7 @@ from rasterio.windows import Window
 from rs_text_search_plugin.engine.errors import Cancelled, RasterError
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index, plan
 from rs_text_search_plugin.engine.index.store import open_index
-from rs_text_search_plugin.engine.search import search
+from rs_text_search_plugin.engine.search.search import search
 from rs_text_search_plugin.engine.types import Query
 from tests.engine.fakes import ColourEncoder, unit
 from tests.engine.rasters import UTM, painted, spoil_block, write, write_tiled

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rs_text_search_plugin.engine.errors import QueryError
-from rs_text_search_plugin.engine.query import (
+from rs_text_search_plugin.engine.search.query import (
     fit_marks,
     framed,
     is_sentence,

@@ -8,7 +8,7 @@ from affine import Affine
 
 from rs_text_search_plugin.engine.errors import ExportError
 from rs_text_search_plugin.engine.index.grid import lattice
-from rs_text_search_plugin.engine.regions import NODATA, heat, merge, write_heat
+from rs_text_search_plugin.engine.search.regions import NODATA, heat, merge, write_heat
 
 from .synthetic import SyntheticIndex, checkerless
 

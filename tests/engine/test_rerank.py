@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from rs_text_search_plugin import models
-from rs_text_search_plugin.engine import rerank as reranking
 from rs_text_search_plugin.engine.errors import Cancelled, ModelError, QueryError
 from rs_text_search_plugin.engine.jobs import Job
 from rs_text_search_plugin.engine.operations import call
-from rs_text_search_plugin.engine.rerank import log_odds
+from rs_text_search_plugin.engine.search.rerank import log_odds
+from rs_text_search_plugin.engine.search.search import rerank as reranking
 from rs_text_search_plugin.engine.session import Session
 from tests.engine.fakes import ColourEncoder, RednessReranker, write_scene
 

@@ -6,7 +6,7 @@ from rasterio.warp import transform_geom
 from shapely.geometry import box, mapping
 
 from rs_text_search_plugin.engine.errors import IndexMismatch, QueryError
-from rs_text_search_plugin.engine.search import search, without
+from rs_text_search_plugin.engine.search.search import search, without
 from rs_text_search_plugin.engine.types import Query
 
 from .fakes import ColourEncoder

@@ -2,11 +2,11 @@
 
 import pytest
 
-from rs_text_search_plugin.engine.query import understood
-from rs_text_search_plugin.engine.search import search
-from rs_text_search_plugin.engine.spelling import lexicon, repair, repaired, slips
+from rs_text_search_plugin.engine.search.query import understood
+from rs_text_search_plugin.engine.search.search import search
+from rs_text_search_plugin.engine.search.spelling import lexicon, repair, repaired, slips
+from rs_text_search_plugin.engine.search.vocabulary import words
 from rs_text_search_plugin.engine.types import Query
-from rs_text_search_plugin.engine.vocabulary import words
 
 from .fakes import ColourEncoder
 from .synthetic import SyntheticIndex, checkerless, unit

@@ -18,7 +18,7 @@ from rs_text_search_plugin.engine.index import store
 from rs_text_search_plugin.engine.index.meta import read_meta
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.index.status import state
-from rs_text_search_plugin.engine.search import search
+from rs_text_search_plugin.engine.search.search import search
 from rs_text_search_plugin.engine.types import Query
 from tests.engine.fakes import ColourEncoder
 from tests.engine.rasters import painted, write

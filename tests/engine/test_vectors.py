@@ -4,8 +4,8 @@ import faiss
 import numpy as np
 import pytest
 
-from rs_text_search_plugin.engine import vectors
-from rs_text_search_plugin.engine.vectors import all_scores, exact
+from rs_text_search_plugin.engine.search.scoring import all_scores, exact
+from rs_text_search_plugin.engine.search.search import scoring as vectors
 
 from .synthetic import SyntheticIndex, checkerless, unit
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from rs_text_search_plugin.engine import vocabulary, word_vectors
-from rs_text_search_plugin.engine.query import phrases
+from rs_text_search_plugin.engine.search.query import phrases
+from rs_text_search_plugin.engine.search.search import query_embedding as word_vectors
+from rs_text_search_plugin.engine.search.search import vocabulary
 
 from .fakes import ColourEncoder
 

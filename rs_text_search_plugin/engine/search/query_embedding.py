@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from rs_text_search_plugin.engine.types import F32, Encoder
+
 from .query import phrases, unit
-from .types import F32, Encoder
 from .vocabulary import source, words
 
 

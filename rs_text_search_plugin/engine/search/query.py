@@ -10,9 +10,10 @@ from importlib.resources import files
 import numpy as np
 import tomllib
 
-from .errors import QueryError
+from rs_text_search_plugin.engine.errors import QueryError
+from rs_text_search_plugin.engine.types import F32, Encoder, Query
+
 from .spelling import repaired
-from .types import F32, Encoder, Query
 
 SENTENCE_WORDS = 6
 """From so many words on, a text with a verb is taken as a sentence."""

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from rs_text_search_plugin.engine.errors import QueryError
 from rs_text_search_plugin.engine.index.store import Index
 from rs_text_search_plugin.engine.raster.crs import CrsUnusableError, moved
 from rs_text_search_plugin.engine.raster.reader import open_raster
-
-from .errors import QueryError
-from .types import I64, U8, Window
+from rs_text_search_plugin.engine.types import I64, U8, Window
 
 
 def tiles_at(index: Index, x: float, y: float, crs: str | None = None) -> I64:

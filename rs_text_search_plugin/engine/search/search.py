@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from rs_text_search_plugin.engine.errors import QueryError
+from rs_text_search_plugin.engine.types import F32, I32, I64, Encoder, Match, Query, Window
+
 from . import query as queries
-from . import word_vectors
+from . import query_embedding as word_vectors
+from .area import Zone
 from .calibration import POSSIBLE, STRONG, Line, background, calibration, gain, lines, percent
-from .errors import QueryError
 from .regions import Region, merge
-from .types import F32, I32, I64, Encoder, Match, Query, Window
-from .vectors import all_scores
-from .zone import Zone
+from .scoring import all_scores
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index

@@ -1,7 +1,7 @@
 """Fit a model's calibration to held-out pictures with captions; prints the block for models/registry.toml.
 
     rs-text-search evaluate compact --data rsicd.jsonl --split val --save-embeddings val.npz
-    python -m rs_text_search_plugin.engine.fitting compact --embeddings val.npz --data rsicd.jsonl
+    python -m rs_text_search_plugin.engine.search.calibration_fit compact --embeddings val.npz --data rsicd.jsonl
 
 A picture shows a query when its scene label goes by that name, does not when neither label nor captions mention
 it, and is left out in between. Indexes are simulated by drawing pictures: 5 to 1500 tiles, of one to all scenes,
@@ -22,12 +22,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_text_search_plugin import models
+from rs_text_search_plugin.engine.types import F32, Encoder
 from rs_text_search_plugin.models.phrases import phrases as model_phrases
 
-from . import word_vectors
+from . import query_embedding as word_vectors
 from .calibration import Calibration, clarity, gain, lines, percent, usual
 from .query import unit
-from .types import F32, Encoder
 
 NONSENSE = (
     "elephants", "igloo", "pyramids", "giraffe", "banana", "piano", "spaceship", "laptop computer", "cat", "guitar",

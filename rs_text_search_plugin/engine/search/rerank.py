@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rs_text_search_plugin.engine.errors import Cancelled, RasterError
+from rs_text_search_plugin.engine.jobs import Job
 from rs_text_search_plugin.engine.raster.reader import open_raster
+from rs_text_search_plugin.engine.types import F32, U8, Match, Query, Reranker
 
-from .errors import Cancelled, RasterError
-from .jobs import Job
 from .query import tidy
 from .search import SearchResult, without
-from .types import F32, U8, Match, Query, Reranker
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import QueryError
-from .raster import crs as projections
+from rs_text_search_plugin.engine.errors import QueryError
+from rs_text_search_plugin.engine.raster import crs as projections
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry

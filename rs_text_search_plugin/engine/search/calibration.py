@@ -5,7 +5,7 @@ up for imagery unlike what the model learned from, whose tiles resemble every wo
 of this index and usual tiles fit the best word of the vocabulary. z is how many standard deviations s lies above
 what the query scores on tiles of the same index. All is linear in s, so a query on an index is one slope and one
 offset, and ranking is left as it was. A model's constants stand in models/registry.toml under [NAME.calibration];
-`python -m rs_text_search_plugin.engine.fitting` makes them.
+`python -m rs_text_search_plugin.engine.search.calibration_fit` makes them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rs_text_search_plugin import models
-
-from .types import F32, Encoder
+from rs_text_search_plugin.engine.types import F32, Encoder
 
 STRONG, POSSIBLE = 80.0, 50.0
 """From these scores on a place is called strong or possible."""

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import vocabulary, word_vectors
+from rs_text_search_plugin.engine.types import F32, I64, Description, Encoder, Tag
+
+from . import query_embedding as word_vectors
+from . import vocabulary
 from .calibration import POSSIBLE, STRONG, background, calibration, gain, lines, percent
 from .query import unit
-from .types import F32, I64, Description, Encoder, Tag
 from .vocabulary import Word
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Queries: words to vectors, scores, matches, regions, reranking and descriptions."""
