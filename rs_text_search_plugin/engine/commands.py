@@ -11,8 +11,9 @@ from pathlib import Path
 from threading import Event
 from types import FrameType
 
+from rs_text_search_plugin.engine.output.export import export_index
+
 from .errors import Cancelled, QueryError, SearchError
-from .export import export_index
 from .jobs import Job, Json, explain, plain
 from .operations import call
 from .session import Session, index_of

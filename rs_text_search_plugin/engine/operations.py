@@ -15,11 +15,11 @@ from rs_text_search_plugin.engine.raster.reader import open_raster
 from rs_text_search_plugin.engine.search.query import tidy, understood
 from rs_text_search_plugin.version import VERSION
 
-from . import export as exporting
 from .errors import Cancelled, ModelError, QueryError
 from .index import planner as indexing
 from .index import status, store
 from .jobs import Job, Json, plain
+from .output import export as exporting
 from .search import describe as describing
 from .search import locate as places
 from .search import regions

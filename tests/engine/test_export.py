@@ -11,7 +11,7 @@ import shapely
 from pyarrow import parquet
 
 from rs_text_search_plugin.engine.errors import ExportError
-from rs_text_search_plugin.engine.export import DRIVERS, export, export_index
+from rs_text_search_plugin.engine.output.export import DRIVERS, export, export_index
 from rs_text_search_plugin.engine.types import Match, Window
 
 from .synthetic import SyntheticIndex, checkerless

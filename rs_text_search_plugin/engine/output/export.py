@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from rs_text_search_plugin.engine.errors import ExportError
 from rs_text_search_plugin.engine.raster.crs import projjson
+from rs_text_search_plugin.engine.types import Match
 
-from .errors import ExportError
 from .footprints import Footprints, footprints
-from .types import Match
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index

@@ -1,0 +1,1 @@
+"""What leaves the engine as files: vector exports and pictures of tiles."""
