@@ -48,7 +48,8 @@ def run(args: Namespace) -> dict[str, Any]:
         from . import doctor  # noqa: PLC0415
 
         return doctor.examine()
-    from . import commands, server, session, terminal  # noqa: PLC0415
+    from . import commands, terminal  # noqa: PLC0415
+    from .service import server, session  # noqa: PLC0415
 
     if args.command == "serve":
         server.main()

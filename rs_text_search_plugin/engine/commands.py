@@ -12,11 +12,11 @@ from threading import Event
 from types import FrameType
 
 from rs_text_search_plugin.engine.output.export import export_index
+from rs_text_search_plugin.engine.service.jobs import Job, Json, explain, plain
+from rs_text_search_plugin.engine.service.operations import call
+from rs_text_search_plugin.engine.service.session import Session, index_of
 
 from .errors import Cancelled, QueryError, SearchError
-from .jobs import Job, Json, explain, plain
-from .operations import call
-from .session import Session, index_of
 
 Watch = Callable[[int, int], None]
 

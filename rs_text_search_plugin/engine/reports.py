@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from rs_text_search_plugin.engine.service.jobs import Json
+
 from . import doctor
-from .jobs import Json
 
 ROWS = 20
 """Matches shown; `--json` and `--out` give all."""

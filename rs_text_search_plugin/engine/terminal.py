@@ -8,7 +8,7 @@ import sys
 import traceback
 from argparse import Namespace
 
-from .jobs import Json, Meter, explain
+from rs_text_search_plugin.engine.service.jobs import Json, Meter, explain
 
 
 class Progress:

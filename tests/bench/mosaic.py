@@ -24,9 +24,9 @@ from rs_text_search_plugin.models.datasets import Dataset, Row, open_dataset
 from rs_text_search_plugin import models
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.index.store import Index, open_index
-from rs_text_search_plugin.engine.jobs import Job
 from rs_text_search_plugin.engine.search.rerank import rerank
 from rs_text_search_plugin.engine.search.search import search
+from rs_text_search_plugin.engine.service.jobs import Job
 from rs_text_search_plugin.engine.types import Encoder, Query, Reranker
 from tests.bench.gallery import FOLDER
 

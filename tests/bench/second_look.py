@@ -17,9 +17,9 @@ from rs_text_search_plugin.models.datasets import Dataset, open_dataset, pixels
 
 from rs_text_search_plugin import models
 from rs_text_search_plugin.engine.index.store import Index
-from rs_text_search_plugin.engine.jobs import Job
 from rs_text_search_plugin.engine.search.rerank import log_odds, rerank
 from rs_text_search_plugin.engine.search.search import search
+from rs_text_search_plugin.engine.service.jobs import Job
 from rs_text_search_plugin.engine.types import Encoder, Query, Reranker
 from tests.bench.mosaic import SIDE, indexed
 from tests.bench.pairs import area, pairs

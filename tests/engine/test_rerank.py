@@ -10,11 +10,11 @@ import pytest
 
 from rs_text_search_plugin import models
 from rs_text_search_plugin.engine.errors import Cancelled, ModelError, QueryError
-from rs_text_search_plugin.engine.jobs import Job
-from rs_text_search_plugin.engine.operations import call
 from rs_text_search_plugin.engine.search.rerank import log_odds
 from rs_text_search_plugin.engine.search.search import rerank as reranking
-from rs_text_search_plugin.engine.session import Session
+from rs_text_search_plugin.engine.service.jobs import Job
+from rs_text_search_plugin.engine.service.operations import call
+from rs_text_search_plugin.engine.service.session import Session
 from tests.engine.fakes import ColourEncoder, RednessReranker, write_scene
 
 Answer = dict[str, Any]

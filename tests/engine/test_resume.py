@@ -17,10 +17,10 @@ from rs_text_search_plugin.engine.errors import IndexStoreError
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.index.status import state
 from rs_text_search_plugin.engine.index.store import open_index
-from rs_text_search_plugin.engine.jobs import Job
-from rs_text_search_plugin.engine.operations import call
 from rs_text_search_plugin.engine.search.search import search
-from rs_text_search_plugin.engine.session import Session
+from rs_text_search_plugin.engine.service.jobs import Job
+from rs_text_search_plugin.engine.service.operations import call
+from rs_text_search_plugin.engine.service.session import Session
 from rs_text_search_plugin.engine.types import Query
 from tests.engine.fakes import ColourEncoder
 from tests.engine.rasters import painted, write_tiled

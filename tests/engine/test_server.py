@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rs_text_search_plugin.engine import server as serving
 from rs_text_search_plugin.engine.errors import Cancelled, QueryError
-from rs_text_search_plugin.engine.jobs import Job, Meter, explain, jsonable
+from rs_text_search_plugin.engine.service import server as serving
+from rs_text_search_plugin.engine.service.jobs import Job, Meter, explain, jsonable
 from rs_text_search_plugin.engine.types import Match, Window
 from tests.engine.fakes import write_scene
 

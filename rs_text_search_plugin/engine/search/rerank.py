@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rs_text_search_plugin.engine.errors import Cancelled, RasterError
-from rs_text_search_plugin.engine.jobs import Job
 from rs_text_search_plugin.engine.raster.reader import open_raster
+from rs_text_search_plugin.engine.service.jobs import Job
 from rs_text_search_plugin.engine.types import F32, U8, Match, Query, Reranker
 
 from .query import tidy

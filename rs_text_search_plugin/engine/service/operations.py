@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from rs_text_search_plugin import models
+from rs_text_search_plugin.engine.errors import Cancelled, ModelError, QueryError
+from rs_text_search_plugin.engine.index import planner as indexing
+from rs_text_search_plugin.engine.index import status, store
+from rs_text_search_plugin.engine.output import export as exporting
 from rs_text_search_plugin.engine.raster.reader import open_raster
+from rs_text_search_plugin.engine.search import describe as describing
+from rs_text_search_plugin.engine.search import locate as places
+from rs_text_search_plugin.engine.search import regions
+from rs_text_search_plugin.engine.search import rerank as reranking
+from rs_text_search_plugin.engine.search import search as searching
 from rs_text_search_plugin.engine.search.query import tidy, understood
+from rs_text_search_plugin.engine.types import Match, Query, Window
 from rs_text_search_plugin.version import VERSION
 
-from .errors import Cancelled, ModelError, QueryError
-from .index import planner as indexing
-from .index import status, store
 from .jobs import Job, Json, plain
-from .output import export as exporting
-from .search import describe as describing
-from .search import locate as places
-from .search import regions
-from .search import rerank as reranking
-from .search import search as searching
 from .session import Session, index_of
-from .types import Match, Query, Window
 
 PROTOCOL = 1
 DEFAULT_MODEL = "compact"

@@ -13,10 +13,9 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from rs_text_search_plugin import models
-
-from .errors import IndexStoreError
-from .index import store
-from .types import Encoder, Reranker
+from rs_text_search_plugin.engine.errors import IndexStoreError
+from rs_text_search_plugin.engine.index import store
+from rs_text_search_plugin.engine.types import Encoder, Reranker
 
 T = TypeVar("T")
 
