@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Any
 
-from . import arguments
+from .cli import arguments
 from .errors import Cancelled
 
 STOPPED = 130
@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(
                 errors="backslashreplace"
             )  # a file name may hold what the terminal cannot show
-    from . import terminal  # noqa: PLC0415 - a bad call must not wait for numpy
+    from .cli import terminal  # noqa: PLC0415 - a bad call must not wait for numpy
 
     try:
         with redirect_stdout(sys.stderr):  # a library's print must not end up in the answer
@@ -45,10 +45,10 @@ def run(args: Namespace) -> dict[str, Any]:
     if not args.debug:
         warnings.simplefilter("ignore")
     if args.command == "doctor":
-        from . import doctor  # noqa: PLC0415
+        from .cli import doctor  # noqa: PLC0415
 
         return doctor.examine()
-    from . import commands, terminal  # noqa: PLC0415
+    from .cli import commands, terminal  # noqa: PLC0415
     from .service import server, session  # noqa: PLC0415
 
     if args.command == "serve":

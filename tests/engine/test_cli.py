@@ -15,8 +15,8 @@ import pytest
 import rasterio
 
 from rs_text_search_plugin import models
-from rs_text_search_plugin.engine import arguments
 from rs_text_search_plugin.engine.__main__ import main
+from rs_text_search_plugin.engine.cli import arguments
 from tests.engine.fakes import ColourEncoder, RednessReranker, write_scene
 
 Captured = pytest.CaptureFixture[str]

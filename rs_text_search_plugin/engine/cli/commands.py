@@ -11,12 +11,11 @@ from pathlib import Path
 from threading import Event
 from types import FrameType
 
+from rs_text_search_plugin.engine.errors import Cancelled, QueryError, SearchError
 from rs_text_search_plugin.engine.output.export import export_index
 from rs_text_search_plugin.engine.service.jobs import Job, Json, explain, plain
 from rs_text_search_plugin.engine.service.operations import call
 from rs_text_search_plugin.engine.service.session import Session, index_of
-
-from .errors import Cancelled, QueryError, SearchError
 
 Watch = Callable[[int, int], None]
 

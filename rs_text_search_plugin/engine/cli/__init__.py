@@ -1,0 +1,1 @@
+"""The command line `rs-text-search`: arguments, commands, and what a terminal shows."""
