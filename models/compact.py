@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
+from rs_text_search_plugin.models.layers.attention import attend
+from rs_text_search_plugin.models.layers.losses import NEVER, info_nce
+from rs_text_search_plugin.models.layers.minilm import TextConfig, TextTower
+from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .attention import attend
-from .backbones import CHANNELS
-from .losses import NEVER, info_nce
 from .system import Batch, Facts, Maps, System
-from .text import TextConfig, TextTower
 
 START_SCALE = 30.0
 """One over the temperature that training begins with."""

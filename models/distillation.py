@@ -16,6 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rs_text_search_plugin.models.layers.minilm import (
+    SPECIAL,
+    TextConfig,
+    TextTower,
+    WordPiece,
+    from_minilm,
+    words,
+)
 from safetensors.torch import load_file
 from torch.nn import functional as fn
 
@@ -24,7 +32,6 @@ from rs_text_search_plugin.engine.types import F32
 
 from .phrases import made_up, phrases
 from .runtime import training_precision
-from .text import SPECIAL, TextConfig, TextTower, WordPiece, from_minilm, words
 
 KEPT_LAYERS = (0, 2, 5)
 KEPT_WORDS, KEPT_PIECES = 5000, 1600

@@ -32,13 +32,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+from rs_text_search_plugin.models.layers.attention import attend
+from rs_text_search_plugin.models.layers.losses import info_nce, triplet
+from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM, BiGru, Words, mean_over
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .attention import attend
-from .losses import info_nce, triplet
 from .system import Batch, Facts, Maps, System
-from .words import WORD_DIM, BiGru, Words, mean_over
 
 MIDDLE, LAST = 512, 1024
 GUIDANCE = ("prototypes", "pair", "none")

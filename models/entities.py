@@ -16,8 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-
-from .text import words
+from rs_text_search_plugin.models.layers.minilm import words
 
 I64 = npt.NDArray[np.int64]
 F32 = npt.NDArray[np.float32]

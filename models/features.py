@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS
 
 from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import U8
 
-from .backbones import CHANNELS
 from .datasets import Dataset
 from .lessons import Item
 from .system import PLACES, Maps

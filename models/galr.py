@@ -37,13 +37,13 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
+from rs_text_search_plugin.models.layers.losses import info_nce, triplet
+from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS
+from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM, BiGru, Words, mean_over
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .backbones import CHANNELS
-from .losses import info_nce, triplet
 from .system import GRID, PLACES, Batch, Maps, System
-from .words import WORD_DIM, BiGru, Words, mean_over
 
 _, MIDDLE, LAST = CHANNELS
 FUSIONS = ("midf", "midf_released", "sum", "global", "local")

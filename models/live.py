@@ -13,12 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from PIL import Image
+from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS, ResNet50V2, entering
 from torch import Tensor
 from torch.nn import functional as fn
 
 from rs_text_search_plugin.engine.types import U8
 
-from .backbones import CHANNELS, ResNet50V2, entering
 from .datasets import Dataset
 from .lessons import Item
 from .runtime import floats, half, openvino_lack, requests

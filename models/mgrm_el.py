@@ -27,15 +27,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from rs_text_search_plugin.models.layers.attention import attend
+from rs_text_search_plugin.models.layers.losses import info_nce, triplet
+from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS
+from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM, Words
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .attention import attend
-from .backbones import CHANNELS
 from .entities import merged
-from .losses import info_nce, triplet
 from .system import GRID, PLACES, Batch, Facts, Maps, System
-from .words import WORD_DIM, Words
 
 LOSSES = ("triplet", "info_nce")
 GRAMS = (1, 2, 3)

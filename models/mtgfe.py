@@ -31,18 +31,18 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import torch
+from rs_text_search_plugin.models.layers.attention import attend
+from rs_text_search_plugin.models.layers.late_interaction import Alignment, Said
+from rs_text_search_plugin.models.layers.losses import choice, info_nce
+from rs_text_search_plugin.models.layers.minilm import by_length
+from rs_text_search_plugin.models.layers.mobilenetv2 import LAST, MIDDLE, MobileNetV2
+from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .alignment import Alignment, Said
-from .attention import attend
 from .compact import Compact
-from .losses import choice, info_nce
-from .mobilenet import LAST, MIDDLE, MobileNetV2
 from .pretext import drawn, hide, strangers
 from .system import Batch, Facts, FusionSystem, Maps, places, shared, split
-from .text import by_length
-from .words import WORD_DIM
 
 
 @dataclass(frozen=True)

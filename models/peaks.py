@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rs_text_search_plugin.models.layers.resnet50v2 import STEPS, ResNet50V2, entering
 from torch import Tensor, nn
 
 from . import checkpoint
-from .backbones import STEPS, ResNet50V2, entering
 from .datasets import Dataset, open_dataset
 from .views import plain
 

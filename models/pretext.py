@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import torch
+from rs_text_search_plugin.models.layers.losses import NEVER
+from rs_text_search_plugin.models.layers.minilm import SPECIAL, UNKNOWN
 from torch import Tensor
 
-from .losses import NEVER
 from .system import Batch
-from .text import SPECIAL, UNKNOWN
 
 
 def strangers(batch: Batch) -> Tensor:

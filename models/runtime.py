@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS, ResNet50V2
 from torch import Tensor
 
-from .backbones import CHANNELS, ResNet50V2
 from .system import Maps, places
 
 X86 = ("x86_64", "AMD64")

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import torch
+from rs_text_search_plugin.models.layers.minilm import WordPiece
+from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .backbones import ResNet50V2
 from .hubs import Hubs
-from .text import WordPiece
 
 INPUT_PX = 192
 GRID = 6

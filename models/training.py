@@ -23,25 +23,25 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from rs_text_search_plugin.models.layers.minilm import TextConfig, TextTower, WordPiece
+from rs_text_search_plugin.models.layers.mobilenetv2 import from_tf2
+from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2, folded_resnet50v2
+from rs_text_search_plugin.models.layers.word_encoder import Words
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from rs_text_search_plugin.engine.errors import ModelError
 
 from . import checkpoint, choose_device, distillation, features, peaks, weights_of
-from .backbones import ResNet50V2, folded_resnet50v2
 from .compact import Compact
 from .datasets import Dataset, open_dataset
 from .lessons import Lessons, lessons
 from .live import Glances, TunedBackbone
-from .mobilenet import from_tf2
 from .mtgfe import Mtgfe
 from .recipe import Recipe, Training, training
 from .runtime import sight
 from .system import Maps, System
-from .text import TextConfig, TextTower, WordPiece
 from .trainer import Run, Source, Trainer
-from .words import Words
 
 BACKBONE = "backbones/resnet50v2_stage1-3.safetensors"
 EYES = "backbones/mobilenetv2_tf2.safetensors"

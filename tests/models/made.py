@@ -1,10 +1,8 @@
 """What training starts from, with random weights: a backbone, and a sentence model of a few words."""
 
 import torch
-from rs_text_search_plugin.models.backbones import CHANNELS, UNITS, ResNet50V2, folded_resnet50v2
 from rs_text_search_plugin.models.distillation import Teacher
-from rs_text_search_plugin.models.mobilenet import LAST, PLAN, MobileNetV2, from_tf2
-from rs_text_search_plugin.models.text import (
+from rs_text_search_plugin.models.layers.minilm import (
     MAX_TOKENS,
     SPECIAL,
     TextConfig,
@@ -12,6 +10,8 @@ from rs_text_search_plugin.models.text import (
     WordPiece,
     from_minilm,
 )
+from rs_text_search_plugin.models.layers.mobilenetv2 import LAST, PLAN, MobileNetV2, from_tf2
+from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS, UNITS, ResNet50V2, folded_resnet50v2
 from torch.nn import functional as fn
 
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from rs_text_search_plugin.models.alignment import Alignment, Said
+from rs_text_search_plugin.models.layers.late_interaction import Alignment, Said
 from torch.nn import functional as fn
 
 
@@ -37,7 +37,7 @@ def test_each_word_goes_to_the_place_that_fits_it_best(align):
 
 @torch.no_grad()
 def test_pair_by_pair_says_what_all_at_once_says(align, monkeypatch):
-    monkeypatch.setattr("rs_text_search_plugin.models.alignment.SOME", 2)
+    monkeypatch.setattr("rs_text_search_plugin.models.layers.late_interaction.SOME", 2)
     shown, said = align.show(torch.randn(5, 4, 16)), align.say(*some(5, 6))
     torch.testing.assert_close(align.pairs(shown, said), sum(align.all(shown, said)).diagonal())
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from rs_text_search_plugin.models.attention import attend
+from rs_text_search_plugin.models.layers.attention import attend
 from torch.nn import functional as fn
 
 

@@ -10,9 +10,9 @@ from rs_text_search_plugin.models.galr import (
     Midf,
     Mvsa,
 )
-from rs_text_search_plugin.models.losses import triplet
+from rs_text_search_plugin.models.layers.losses import triplet
+from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.system import PLACES, Batch, Maps
-from rs_text_search_plugin.models.text import SPECIAL
 from torch import nn
 from torch.nn import functional as fn
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 from rs_text_search_plugin.models import live, runtime
-from rs_text_search_plugin.models.backbones import ResNet50V2
+from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2
 from rs_text_search_plugin.models.live import TunedBackbone
 from rs_text_search_plugin.models.views import varied
 

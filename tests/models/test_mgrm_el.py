@@ -2,7 +2,8 @@ import math
 
 import pytest
 import torch
-from rs_text_search_plugin.models.losses import info_nce, triplet
+from rs_text_search_plugin.models.layers.losses import info_nce, triplet
+from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.mgrm_el import (
     EntityClassifier,
     MaskedEncoder,
@@ -12,7 +13,6 @@ from rs_text_search_plugin.models.mgrm_el import (
     spread,
 )
 from rs_text_search_plugin.models.system import PLACES, Batch, Facts, Maps
-from rs_text_search_plugin.models.text import SPECIAL
 from torch import nn
 from torch.nn import functional as fn
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from rs_text_search_plugin.models.mobilenet import LAST, MIDDLE, Conv, MobileNetV2, from_tf2
+from rs_text_search_plugin.models.layers.mobilenetv2 import LAST, MIDDLE, Conv, MobileNetV2, from_tf2
 from torch.nn import functional as fn
 
 from .made import tf2_tensors

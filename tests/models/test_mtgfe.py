@@ -3,13 +3,13 @@ from dataclasses import replace
 import pytest
 import torch
 from rs_text_search_plugin.models import mtgfe
-from rs_text_search_plugin.models import text as pieces
-from rs_text_search_plugin.models.mobilenet import LAST, MIDDLE
+from rs_text_search_plugin.models.layers import minilm as pieces
+from rs_text_search_plugin.models.layers.minilm import SPECIAL
+from rs_text_search_plugin.models.layers.mobilenetv2 import LAST, MIDDLE
 from rs_text_search_plugin.models.mtgfe import Mtgfe
 from rs_text_search_plugin.models.pretext import drawn, hide, strangers
 from rs_text_search_plugin.models.recipe import Recipe
 from rs_text_search_plugin.models.system import PLACES, Batch, Facts, Maps
-from rs_text_search_plugin.models.text import SPECIAL
 from rs_text_search_plugin.models.trainer import parameters
 from torch.nn import functional as fn
 

@@ -1,6 +1,13 @@
 import pytest
 import torch
-from rs_text_search_plugin.models.text import MAX_TOKENS, SPECIAL, TextConfig, TextTower, WordPiece, words
+from rs_text_search_plugin.models.layers.minilm import (
+    MAX_TOKENS,
+    SPECIAL,
+    TextConfig,
+    TextTower,
+    WordPiece,
+    words,
+)
 
 VOCABULARY = [*SPECIAL, "storage", "tank", "##s", "cafe", "o", "##i", "##l", ",", "12"]
 

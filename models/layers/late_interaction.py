@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from .losses import NEVER, cosines
-from .words import mean_over
+from .word_encoder import mean_over
 
 START_SCALE = 20.0
 SOME = 64

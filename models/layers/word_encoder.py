@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from .text import TextConfig, TextTower, WordPiece
+from .minilm import TextConfig, TextTower, WordPiece
 
 WORD_DIM = 384
 KINDS = ("vectors", "sentence")
