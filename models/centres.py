@@ -11,6 +11,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 import torch
+from rs_text_search_plugin.models.systems.base import INPUT_PX
 from torch import Tensor
 
 from rs_text_search_plugin.engine.types import F32
@@ -20,7 +21,6 @@ from .datasets import open_dataset
 from .encoder import Seeing, TorchEncoder
 from .evaluation import embed_images, embed_texts
 from .hubs import Hubs
-from .system import INPUT_PX
 
 TEXTS, PICTURES = 8000, 4000
 """Training texts and pictures that are looked at, drawn at random."""

@@ -10,14 +10,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from rs_text_search_plugin.models.systems.base import FusionSystem, System
 from torch import Tensor
 from torch.nn import functional as fn
 
 from rs_text_search_plugin.engine.types import F32, U8, Encoder
 
-from . import checkpoint, clip, runtime
+from . import checkpoint, runtime
 from .hubs import Hubs
-from .system import FusionSystem, System
+from .systems import clip
 from .weights import sha256
 
 PREPROCESSING = ("kind", "arch", "quick_gelu", "size_px", "mean", "std")

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS
+from rs_text_search_plugin.models.systems.base import PLACES, Maps
 
 from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import U8
 
 from .datasets import Dataset
 from .lessons import Item
-from .system import PLACES, Maps
 from .views import plain, varied
 
 F16 = npt.NDArray[np.float16]

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS, ResNet50V2, entering
+from rs_text_search_plugin.models.systems.base import INPUT_PX, FusionSystem, Maps, places
 from torch import Tensor
 from torch.nn import functional as fn
 
@@ -22,7 +23,6 @@ from rs_text_search_plugin.engine.types import U8
 from .datasets import Dataset
 from .lessons import Item
 from .runtime import floats, half, openvino_lack, requests
-from .system import INPUT_PX, FusionSystem, Maps, places
 from .views import plain, varied
 
 CHUNK = 32

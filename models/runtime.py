@@ -15,9 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS, ResNet50V2
+from rs_text_search_plugin.models.systems.base import Maps, places
 from torch import Tensor
-
-from .system import Maps, places
 
 X86 = ("x86_64", "AMD64")
 

@@ -27,20 +27,20 @@ from rs_text_search_plugin.models.layers.minilm import TextConfig, TextTower, Wo
 from rs_text_search_plugin.models.layers.mobilenetv2 import from_tf2
 from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2, folded_resnet50v2
 from rs_text_search_plugin.models.layers.word_encoder import Words
+from rs_text_search_plugin.models.systems.base import Maps, System
+from rs_text_search_plugin.models.systems.compact import Compact
+from rs_text_search_plugin.models.systems.mtgfe import Mtgfe
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from rs_text_search_plugin.engine.errors import ModelError
 
 from . import checkpoint, choose_device, distillation, features, peaks, weights_of
-from .compact import Compact
 from .datasets import Dataset, open_dataset
 from .lessons import Lessons, lessons
 from .live import Glances, TunedBackbone
-from .mtgfe import Mtgfe
 from .recipe import Recipe, Training, training
 from .runtime import sight
-from .system import Maps, System
 from .trainer import Run, Source, Trainer
 
 BACKBONE = "backbones/resnet50v2_stage1-3.safetensors"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from PIL import Image, ImageEnhance
+from rs_text_search_plugin.models.systems.base import INPUT_PX
 
 from rs_text_search_plugin.engine.types import U8
 
 from .datasets import pixels
-from .system import INPUT_PX
 
 BILINEAR = Image.Resampling.BILINEAR
 TURNS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)

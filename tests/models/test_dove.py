@@ -3,10 +3,10 @@ import math
 
 import pytest
 import torch
-from rs_text_search_plugin.models import system
-from rs_text_search_plugin.models.dove import Dove, Dtga, Gated, Guide, Offer
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
-from rs_text_search_plugin.models.system import PLACES, Batch, Facts, Maps
+from rs_text_search_plugin.models.systems import base as system
+from rs_text_search_plugin.models.systems.base import PLACES, Batch, Facts, Maps
+from rs_text_search_plugin.models.systems.dove import Dove, Dtga, Gated, Guide, Offer
 from torch import nn
 from torch.nn import functional as fn
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from rs_text_search_plugin.models import entities
-from rs_text_search_plugin.models.entities import merged
+from rs_text_search_plugin.models.systems import text_entities as entities
+from rs_text_search_plugin.models.systems.text_entities import merged
 
 FIVE = (
     "many green trees surround a lake",

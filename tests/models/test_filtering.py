@@ -5,8 +5,8 @@ from rs_text_search_plugin.models import checkpoint, filtering
 from rs_text_search_plugin.models.filtering import FusionReranker, Scores, filtered, load
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.layers.mobilenetv2 import from_tf2
-from rs_text_search_plugin.models.mtgfe import Mtgfe
-from rs_text_search_plugin.models.system import INPUT_PX
+from rs_text_search_plugin.models.systems.base import INPUT_PX
+from rs_text_search_plugin.models.systems.mtgfe import Mtgfe
 from safetensors.torch import load_file
 
 from rs_text_search_plugin.engine.errors import ModelError

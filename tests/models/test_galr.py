@@ -2,17 +2,11 @@
 
 import pytest
 import torch
-from rs_text_search_plugin.models import system
-from rs_text_search_plugin.models.galr import (
-    FUSIONS,
-    Galr,
-    GalrSettings,
-    Midf,
-    Mvsa,
-)
 from rs_text_search_plugin.models.layers.losses import triplet
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
-from rs_text_search_plugin.models.system import PLACES, Batch, Maps
+from rs_text_search_plugin.models.systems import base as system
+from rs_text_search_plugin.models.systems.base import PLACES, Batch, Maps
+from rs_text_search_plugin.models.systems.galr import FUSIONS, Galr, GalrSettings, Midf, Mvsa
 from torch import nn
 from torch.nn import functional as fn
 

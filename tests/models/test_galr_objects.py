@@ -1,7 +1,8 @@
 """How GaLR finds its objects and lets them speak to each other."""
 
 import torch
-from rs_text_search_plugin.models.galr import (
+from rs_text_search_plugin.models.systems.base import GRID, PLACES
+from rs_text_search_plugin.models.systems.galr import (
     GalrSettings,
     GraphConvolution,
     Objects,
@@ -10,7 +11,6 @@ from rs_text_search_plugin.models.galr import (
     neighbours,
     peaks,
 )
-from rs_text_search_plugin.models.system import GRID, PLACES
 
 
 def chances(planted):

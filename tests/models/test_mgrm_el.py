@@ -4,7 +4,8 @@ import pytest
 import torch
 from rs_text_search_plugin.models.layers.losses import info_nce, triplet
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
-from rs_text_search_plugin.models.mgrm_el import (
+from rs_text_search_plugin.models.systems.base import PLACES, Batch, Facts, Maps
+from rs_text_search_plugin.models.systems.mgrm_el import (
     EntityClassifier,
     MaskedEncoder,
     MgrmEl,
@@ -12,7 +13,6 @@ from rs_text_search_plugin.models.mgrm_el import (
     Relations,
     spread,
 )
-from rs_text_search_plugin.models.system import PLACES, Batch, Facts, Maps
 from torch import nn
 from torch.nn import functional as fn
 

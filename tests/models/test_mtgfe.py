@@ -2,14 +2,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from rs_text_search_plugin.models import mtgfe
 from rs_text_search_plugin.models.layers import minilm as pieces
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.layers.mobilenetv2 import LAST, MIDDLE
-from rs_text_search_plugin.models.mtgfe import Mtgfe
-from rs_text_search_plugin.models.pretext import drawn, hide, strangers
 from rs_text_search_plugin.models.recipe import Recipe
-from rs_text_search_plugin.models.system import PLACES, Batch, Facts, Maps
+from rs_text_search_plugin.models.systems import mtgfe
+from rs_text_search_plugin.models.systems.base import PLACES, Batch, Facts, Maps
+from rs_text_search_plugin.models.systems.masking import drawn, hide, strangers
+from rs_text_search_plugin.models.systems.mtgfe import Mtgfe
 from rs_text_search_plugin.models.trainer import parameters
 from torch.nn import functional as fn
 
@@ -23,7 +23,7 @@ COLOURS = WORDS[:4]
 @pytest.fixture
 def build(monkeypatch):
     """A small system with some tasks on; without the towers' backbone, which no loss looks at."""
-    monkeypatch.setattr("rs_text_search_plugin.models.system.ResNet50V2", torch.nn.Identity)
+    monkeypatch.setattr("rs_text_search_plugin.models.systems.base.ResNet50V2", torch.nn.Identity)
 
     def made(**settings):
         torch.manual_seed(0)
@@ -291,7 +291,7 @@ def test_maps_in_half_precision_are_taken_under_autocast(build):
 
 
 def test_it_stays_within_its_size(monkeypatch):
-    monkeypatch.setattr("rs_text_search_plugin.models.system.ResNet50V2", torch.nn.Identity)
+    monkeypatch.setattr("rs_text_search_plugin.models.systems.base.ResNet50V2", torch.nn.Identity)
     system = Mtgfe(VOCABULARY, {})
     words = sum(p.numel() for p in system.text.parameters())
     assert sum(p.numel() for p in system.parameters()) - words < 9e6

@@ -8,12 +8,12 @@ import pytest
 import torch
 from PIL import Image
 from rs_text_search_plugin.models import checkpoint, peaks, runtime
-from rs_text_search_plugin.models.compact import Compact
 from rs_text_search_plugin.models.encoder import Seeing, squares
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2, entering, folded_resnet50v2
 from rs_text_search_plugin.models.runtime import Choice
-from rs_text_search_plugin.models.system import INPUT_PX
+from rs_text_search_plugin.models.systems.base import INPUT_PX
+from rs_text_search_plugin.models.systems.compact import Compact
 from torch.nn import functional as fn
 
 from rs_text_search_plugin import models

@@ -19,7 +19,7 @@ from rs_text_search_plugin.models import (
 )
 from rs_text_search_plugin.models.datasets import open_dataset
 from rs_text_search_plugin.models.recipe import Recipe, Training
-from rs_text_search_plugin.models.system import INPUT_PX, Maps
+from rs_text_search_plugin.models.systems.base import INPUT_PX, Maps
 from rs_text_search_plugin.models.training import Options
 from safetensors.torch import load_file, save_file
 

@@ -7,7 +7,7 @@ from rs_text_search_plugin.models.layers.losses import NEVER
 from rs_text_search_plugin.models.layers.minilm import SPECIAL, UNKNOWN
 from torch import Tensor
 
-from .system import Batch
+from .base import Batch
 
 
 def strangers(batch: Batch) -> Tensor:

@@ -34,8 +34,8 @@ from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM, Words
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .entities import merged
-from .system import GRID, PLACES, Batch, Facts, Maps, System
+from .base import GRID, PLACES, Batch, Facts, Maps, System
+from .text_entities import merged
 
 LOSSES = ("triplet", "info_nce")
 GRAMS = (1, 2, 3)

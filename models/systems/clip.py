@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rs_text_search_plugin.models.runtime import precision, with_torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from rs_text_search_plugin.engine.errors import ModelError
-
-from .runtime import precision, with_torch
 
 
 class ClipTowers(nn.Module):

@@ -43,7 +43,7 @@ from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM, BiGru, Wo
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .system import GRID, PLACES, Batch, Maps, System
+from .base import GRID, PLACES, Batch, Maps, System
 
 _, MIDDLE, LAST = CHANNELS
 FUSIONS = ("midf", "midf_released", "sum", "global", "local")

@@ -19,7 +19,7 @@ from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .system import Batch, Facts, Maps, System
+from .base import Batch, Facts, Maps, System
 
 START_SCALE = 30.0
 """One over the temperature that training begins with."""

@@ -40,9 +40,9 @@ from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
+from .base import Batch, Facts, FusionSystem, Maps, places, shared, split
 from .compact import Compact
-from .pretext import drawn, hide, strangers
-from .system import Batch, Facts, FusionSystem, Maps, places, shared, split
+from .masking import drawn, hide, strangers
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM, BiGru, Wo
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .system import Batch, Facts, Maps, System
+from .base import Batch, Facts, Maps, System
 
 MIDDLE, LAST = 512, 1024
 GUIDANCE = ("prototypes", "pair", "none")
