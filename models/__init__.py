@@ -111,7 +111,7 @@ def load(name: str = DEFAULT, device: str = "auto", consent: Consent = lambda _r
     device is not to be had."""
     entry = _entry(name)
     path = _weights(entry, consent)
-    from . import encoder  # noqa: PLC0415 - brings torch
+    from .inference import encoder  # noqa: PLC0415 - brings torch
 
     return encoder.build(entry, path, choose_device(device).name)
 
@@ -123,7 +123,7 @@ def load_reranker(name: str = RERANKER, device: str = "auto") -> Reranker:
     if not entry.get("reranker"):
         raise ModelError(f"{name} cannot rerank.", f"Choose one of: {', '.join(rerankers())}.")
     path = _weights(entry, lambda _remote: False)
-    from . import filtering  # noqa: PLC0415 - brings torch
+    from .inference import fusion_reranker as filtering  # noqa: PLC0415 - brings torch
 
     return filtering.load(entry, path, choose_device(device).name)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 import torch
+from rs_text_search_plugin.models.inference.encoder import Seeing, TorchEncoder
 from rs_text_search_plugin.models.systems.base import INPUT_PX
 from torch import Tensor
 
@@ -18,7 +19,6 @@ from rs_text_search_plugin.engine.types import F32
 
 from . import checkpoint
 from .datasets import open_dataset
-from .encoder import Seeing, TorchEncoder
 from .evaluation import embed_images, embed_texts
 from .hubs import Hubs
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rs_text_search_plugin.models.inference.runtime import training_precision
 from rs_text_search_plugin.models.layers.minilm import (
     SPECIAL,
     TextConfig,
@@ -31,7 +32,6 @@ from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import F32
 
 from .phrases import made_up, phrases
-from .runtime import training_precision
 
 KEPT_LAYERS = (0, 2, 5)
 KEPT_WORDS, KEPT_PIECES = 5000, 1600

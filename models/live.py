@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from PIL import Image
+from rs_text_search_plugin.models.inference.runtime import floats, half, openvino_lack, requests
 from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS, ResNet50V2, entering
 from rs_text_search_plugin.models.systems.base import INPUT_PX, FusionSystem, Maps, places
 from torch import Tensor
@@ -22,7 +23,6 @@ from rs_text_search_plugin.engine.types import U8
 
 from .datasets import Dataset
 from .lessons import Item
-from .runtime import floats, half, openvino_lack, requests
 from .views import plain, varied
 
 CHUNK = 32
@@ -130,7 +130,7 @@ class OpenVinoFront:
     def __call__(self, tiles: U8) -> Tensor:
         side = tiles.shape[1]
         if side not in self.queues:
-            from .graph import front as graph  # noqa: PLC0415 - brings OpenVINO
+            from rs_text_search_plugin.models.inference.openvino_graph import front as graph  # noqa: PLC0415 - brings OpenVINO
 
             self.queues[side] = requests(graph(self.backbone, side), half(CPU))
         found = np.empty((len(tiles), side // 8, side // 8, CHANNELS[1]), np.float16)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from rs_text_search_plugin.models.inference.runtime import floats, training_precision
 from rs_text_search_plugin.models.layers.minilm import TextTower
 from rs_text_search_plugin.models.systems.base import Batch, Facts, Maps, System, shared
 from torch import Tensor, nn
@@ -24,7 +25,6 @@ from .evaluation import recalls_of
 from .lessons import Item, Lessons, draw, epoch_batches, unclear
 from .recipe import Recipe, rate
 from .runs import Kept, keep, kept
-from .runtime import floats, training_precision
 
 
 @dataclass(frozen=True)

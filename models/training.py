@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from rs_text_search_plugin.models.inference.runtime import sight
 from rs_text_search_plugin.models.layers.minilm import TextConfig, TextTower, WordPiece
 from rs_text_search_plugin.models.layers.mobilenetv2 import from_tf2
 from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2, folded_resnet50v2
@@ -35,12 +36,12 @@ from safetensors.torch import load_file, save_file
 
 from rs_text_search_plugin.engine.errors import ModelError
 
-from . import checkpoint, choose_device, distillation, features, peaks, weights_of
+from . import checkpoint, choose_device, distillation, features, weights_of
 from .datasets import Dataset, open_dataset
+from .inference import activation_ranges as peaks
 from .lessons import Lessons, lessons
 from .live import Glances, TunedBackbone
 from .recipe import Recipe, Training, training
-from .runtime import sight
 from .trainer import Run, Source, Trainer
 
 BACKBONE = "backbones/resnet50v2_stage1-3.safetensors"

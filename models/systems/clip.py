@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rs_text_search_plugin.models.runtime import precision, with_torch
+from rs_text_search_plugin.models.inference.runtime import precision, with_torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 

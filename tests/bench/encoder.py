@@ -18,8 +18,9 @@ from statistics import median
 
 import numpy as np
 import torch
-from rs_text_search_plugin.models import checkpoint, encoder, runtime
-from rs_text_search_plugin.models.runtime import Choice
+from rs_text_search_plugin.models import checkpoint
+from rs_text_search_plugin.models.inference import encoder, runtime
+from rs_text_search_plugin.models.inference.runtime import Choice
 
 from rs_text_search_plugin import models
 from rs_text_search_plugin.engine.types import F32, U8

@@ -4,7 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from rs_text_search_plugin.models import checkpoint, encoder
+from rs_text_search_plugin.models import checkpoint
+from rs_text_search_plugin.models.inference import encoder
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2, folded_resnet50v2
 from rs_text_search_plugin.models.systems import compact

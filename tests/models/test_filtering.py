@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from rs_text_search_plugin.models import checkpoint, filtering
-from rs_text_search_plugin.models.filtering import FusionReranker, Scores, filtered, load
+from rs_text_search_plugin.models import checkpoint
+from rs_text_search_plugin.models.inference import fusion_reranker as filtering
+from rs_text_search_plugin.models.inference.fusion_reranker import FusionReranker, Scores, filtered, load
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.layers.mobilenetv2 import from_tf2
 from rs_text_search_plugin.models.systems.base import INPUT_PX

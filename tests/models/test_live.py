@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rs_text_search_plugin.models import live, runtime
+from rs_text_search_plugin.models import live
+from rs_text_search_plugin.models.inference import runtime
 from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2
 from rs_text_search_plugin.models.live import TunedBackbone
 from rs_text_search_plugin.models.views import varied

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rs_text_search_plugin.models import checkpoint, peaks, runtime
-from rs_text_search_plugin.models.encoder import Seeing, squares
+from rs_text_search_plugin.models import checkpoint
+from rs_text_search_plugin.models.inference import activation_ranges as peaks
+from rs_text_search_plugin.models.inference import runtime
+from rs_text_search_plugin.models.inference.encoder import Seeing, squares
+from rs_text_search_plugin.models.inference.runtime import Choice
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2, entering, folded_resnet50v2
-from rs_text_search_plugin.models.runtime import Choice
 from rs_text_search_plugin.models.systems.base import INPUT_PX
 from rs_text_search_plugin.models.systems.compact import Compact
 from torch.nn import functional as fn
@@ -129,8 +131,8 @@ def test_the_choice_says_why(monkeypatch):
 
 def test_without_openvino_torch_does_it_and_says_so(monkeypatch, backbone, tiles):
     monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.delitem(sys.modules, "rs_text_search_plugin.models.graph", raising=False)
-    monkeypatch.delattr("rs_text_search_plugin.models.graph", raising=False)
+    monkeypatch.delitem(sys.modules, "rs_text_search_plugin.models.inference.openvino_graph", raising=False)
+    monkeypatch.delattr("rs_text_search_plugin.models.inference.openvino_graph", raising=False)
     runtime.openvino_lack.cache_clear()
     try:
         sight = runtime.sight(copy.deepcopy(backbone), CPU)
@@ -156,7 +158,7 @@ def test_openvino_reports_to_nobody(tmp_path):
     spy = tmp_path / "openvino_telemetry"
     spy.mkdir()
     (spy / "__init__.py").write_text(f"open({str(tmp_path / 'told')!r}, 'w').close()\n")
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import rs_text_search_plugin.models.graph, openvino"
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import rs_text_search_plugin.models.inference.openvino_graph, openvino"
     subprocess.run([sys.executable, "-c", code], check=True)
     assert not (tmp_path / "told").exists()
 

@@ -10,16 +10,17 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from rs_text_search_plugin.models import checkpoint
+from rs_text_search_plugin.models.hubs import Hubs
+from rs_text_search_plugin.models.systems import clip
 from rs_text_search_plugin.models.systems.base import FusionSystem, System
+from rs_text_search_plugin.models.weights import sha256
 from torch import Tensor
 from torch.nn import functional as fn
 
 from rs_text_search_plugin.engine.types import F32, U8, Encoder
 
-from . import checkpoint, runtime
-from .hubs import Hubs
-from .systems import clip
-from .weights import sha256
+from . import runtime
 
 PREPROCESSING = ("kind", "arch", "quick_gelu", "size_px", "mean", "std")
 BATCH = {"cpu": 16, "cuda": 256}

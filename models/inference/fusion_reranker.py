@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from rs_text_search_plugin.models import checkpoint
 from rs_text_search_plugin.models.systems.base import INPUT_PX, FusionSystem
 from torch import Tensor
 
 from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import F32, I64, U8
 
-from . import checkpoint
 from .encoder import BATCH, squares
 from .runtime import floats, precision
 

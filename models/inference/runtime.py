@@ -81,7 +81,7 @@ def openvino_lack() -> str:
     if platform.machine() not in X86:
         return f"OpenVINO was measured on x86-64 alone, this is {platform.machine()}"
     try:
-        from . import graph as _graph  # noqa: F401, PLC0415 - the one file that imports OpenVINO
+        from . import openvino_graph as _graph  # noqa: F401, PLC0415 - the one file that imports OpenVINO
     except ImportError as error:
         return f"OpenVINO cannot be used: {error}"
     return ""
@@ -161,7 +161,7 @@ class OpenVinoSight:
         return Maps(torch.from_numpy(middle), torch.from_numpy(last))
 
     def _queue(self, size: int) -> Any:
-        from .graph import graph  # noqa: PLC0415 - brings OpenVINO
+        from .openvino_graph import graph  # noqa: PLC0415 - brings OpenVINO
 
         eight_bits = self.choice.precision == "int8"
         floats = half(torch.device("cpu")) if eight_bits else self.choice.precision

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from rs_text_search_plugin.models.checkpoint import quantised
 from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS, STEPS, Affine, ResNet50V2, Unit
 from torch import Tensor, nn
-
-from .checkpoint import quantised
 
 # With this package at hand, importing OpenVINO tells its makers so. To this process it is not at hand.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]

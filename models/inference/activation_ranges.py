@@ -5,7 +5,7 @@ into a convolution is never negative (it comes out of a ReLU), so that 0 ... pea
 to choose, once for each convolution, from pictures of the training set. Values above the peak are cut: the
 peak is where cutting and rounding together do the least harm, by squared error.
 
-    python -m rs_text_search_plugin.models.peaks FILE.safetensors JSONL[:IMAGES]     keeps them in FILE
+    python -m rs_text_search_plugin.models.inference.activation_ranges FILE.safetensors JSONL[:IMAGES]     keeps them in FILE
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rs_text_search_plugin.models import checkpoint
+from rs_text_search_plugin.models.datasets import Dataset, open_dataset
 from rs_text_search_plugin.models.layers.resnet50v2 import STEPS, ResNet50V2, entering
+from rs_text_search_plugin.models.views import plain
 from torch import Tensor, nn
-
-from . import checkpoint
-from .datasets import Dataset, open_dataset
-from .views import plain
 
 PICTURES = 256
 BATCH = 16

@@ -1,0 +1,1 @@
+"""Running a trained system: encoders, arithmetic for each device, the fusion reranker."""
