@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from rs_text_search_plugin.models.inference.encoder import Seeing, TorchEncoder
 from rs_text_search_plugin.models.systems.base import INPUT_PX
+from rs_text_search_plugin.models.training.datasets import open_dataset
 from torch import Tensor
 
 from rs_text_search_plugin.engine.types import F32
 
 from . import checkpoint
-from .datasets import open_dataset
 from .evaluation import embed_images, embed_texts
 from .hubs import Hubs
 

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from rs_text_search_plugin.models.inference.encoder import fuses, likeness
 from rs_text_search_plugin.models.inference.fusion_reranker import filtered, open_scores
+from rs_text_search_plugin.models.training.datasets import Dataset, Row, open_dataset, pixels
 
 from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import F32, I64, Encoder
 
 from . import load, registry, weights_of
 from .checkpoint import name_of
-from .datasets import Dataset, Row, open_dataset, pixels
 from .phrases import phrases
 from .rerank import multivariate_rerank
 

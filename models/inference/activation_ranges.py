@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from rs_text_search_plugin.models import checkpoint
-from rs_text_search_plugin.models.datasets import Dataset, open_dataset
 from rs_text_search_plugin.models.layers.resnet50v2 import STEPS, ResNet50V2, entering
-from rs_text_search_plugin.models.views import plain
+from rs_text_search_plugin.models.training.augment import plain
+from rs_text_search_plugin.models.training.datasets import Dataset, open_dataset
 from torch import Tensor, nn
 
 PICTURES = 256

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from rs_text_search_plugin.models import load
-from rs_text_search_plugin.models.datasets import open_dataset, pixels
 from rs_text_search_plugin.models.evaluation import embed_texts, recalls, recalls_of
 from rs_text_search_plugin.models.hubs import Hubs, hubness
 from rs_text_search_plugin.models.inference.encoder import TorchEncoder, likeness
 from rs_text_search_plugin.models.inference.runtime import Choice
+from rs_text_search_plugin.models.training.datasets import open_dataset, pixels
 
 from rs_text_search_plugin.engine.search.query import unit
 from rs_text_search_plugin.engine.types import F32, U8

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import tomllib
 from rs_text_search_plugin.models import load
-from rs_text_search_plugin.models.datasets import open_dataset
+from rs_text_search_plugin.models.training.datasets import open_dataset
 
 from rs_text_search_plugin.engine.search.describe import describe
 from rs_text_search_plugin.engine.types import Description

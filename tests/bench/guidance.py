@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from rs_text_search_plugin.models import checkpoint
-from rs_text_search_plugin.models.datasets import open_dataset
 from rs_text_search_plugin.models.evaluation import recalls_of
 from rs_text_search_plugin.models.inference.runtime import precision, sight
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.systems.dove import Dove, Offer
-from rs_text_search_plugin.models.views import plain
+from rs_text_search_plugin.models.training.augment import plain
+from rs_text_search_plugin.models.training.datasets import open_dataset
 
 QUERY = "many white storage tanks stand beside a river and some green trees"
 SOME = 64

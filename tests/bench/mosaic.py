@@ -19,7 +19,7 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 from rasterio.windows import Window
-from rs_text_search_plugin.models.datasets import Dataset, Row, open_dataset
+from rs_text_search_plugin.models.training.datasets import Dataset, Row, open_dataset
 
 from rs_text_search_plugin import models
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index

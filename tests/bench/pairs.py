@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import tomllib
 from rs_text_search_plugin.models import load
-from rs_text_search_plugin.models.datasets import Row, open_dataset
+from rs_text_search_plugin.models.training.datasets import Row, open_dataset
 
 from rs_text_search_plugin.engine.search.query import phrases
 from rs_text_search_plugin.engine.search.search import search

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import tomllib
-from rs_text_search_plugin.models.datasets import Row
+from rs_text_search_plugin.models.training.datasets import Row
 
 SMALL_WORDS = frozenset(
     {"a", "the", "with", "of", "and", "in", "by", "for", "on", "at", "their", "where", "are", "many"}

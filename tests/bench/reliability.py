@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from rs_text_search_plugin.models import load
-from rs_text_search_plugin.models.datasets import Row, open_dataset
+from rs_text_search_plugin.models.training.datasets import Row, open_dataset
 
 from rs_text_search_plugin.engine.search.calibration import (
     POSSIBLE,

@@ -16,9 +16,9 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from rs_text_search_plugin.models import load
-from rs_text_search_plugin.models.datasets import Row, open_dataset, pixels
 from rs_text_search_plugin.models.evaluation import embed_texts, recalls
 from rs_text_search_plugin.models.phrases import phrases as model_phrases
+from rs_text_search_plugin.models.training.datasets import Row, open_dataset, pixels
 
 from rs_text_search_plugin.engine.search.query_embedding import asked as embedded
 from rs_text_search_plugin.engine.types import F32, Encoder

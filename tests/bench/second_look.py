@@ -13,7 +13,7 @@ import argparse
 from collections import defaultdict
 
 import numpy as np
-from rs_text_search_plugin.models.datasets import Dataset, open_dataset, pixels
+from rs_text_search_plugin.models.training.datasets import Dataset, open_dataset, pixels
 
 from rs_text_search_plugin import models
 from rs_text_search_plugin.engine.index.store import Index

@@ -1,7 +1,6 @@
 """What training starts from, with random weights: a backbone, and a sentence model of a few words."""
 
 import torch
-from rs_text_search_plugin.models.distillation import Teacher
 from rs_text_search_plugin.models.layers.minilm import (
     MAX_TOKENS,
     SPECIAL,
@@ -12,6 +11,7 @@ from rs_text_search_plugin.models.layers.minilm import (
 )
 from rs_text_search_plugin.models.layers.mobilenetv2 import LAST, PLAN, MobileNetV2, from_tf2
 from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS, UNITS, ResNet50V2, folded_resnet50v2
+from rs_text_search_plugin.models.training.distillation import Teacher
 from torch.nn import functional as fn
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from rs_text_search_plugin.models import checkpoint
-from rs_text_search_plugin.models.average import average
+from rs_text_search_plugin.models.training.weight_averaging import average
 
 from rs_text_search_plugin.engine.errors import ModelError
 

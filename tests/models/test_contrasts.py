@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from rs_text_search_plugin.models.contrasts import Contrasts
 from rs_text_search_plugin.models.layers.losses import NEVER, info_nce
+from rs_text_search_plugin.models.training.hard_negatives import Contrasts
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import tarfile
 import numpy as np
 import pytest
 from PIL import Image
-from rs_text_search_plugin.models.datasets import open_dataset, pixels
+from rs_text_search_plugin.models.training.datasets import open_dataset, pixels
 
 from rs_text_search_plugin.engine.errors import ModelError
 

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rs_text_search_plugin.models import live
 from rs_text_search_plugin.models.inference import runtime
 from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2
-from rs_text_search_plugin.models.live import TunedBackbone
-from rs_text_search_plugin.models.views import varied
+from rs_text_search_plugin.models.training.augment import varied
+from rs_text_search_plugin.models.training.image_source import TunedBackbone
+from rs_text_search_plugin.models.training.pipeline import image_source as live
 
 CPU = torch.device("cpu")
 

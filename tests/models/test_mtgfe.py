@@ -5,12 +5,12 @@ import torch
 from rs_text_search_plugin.models.layers import minilm as pieces
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.layers.mobilenetv2 import LAST, MIDDLE
-from rs_text_search_plugin.models.recipe import Recipe
 from rs_text_search_plugin.models.systems import mtgfe
 from rs_text_search_plugin.models.systems.base import PLACES, Batch, Facts, Maps
 from rs_text_search_plugin.models.systems.masking import drawn, hide, strangers
 from rs_text_search_plugin.models.systems.mtgfe import Mtgfe
-from rs_text_search_plugin.models.trainer import parameters
+from rs_text_search_plugin.models.training.recipe import Recipe
+from rs_text_search_plugin.models.training.trainer import parameters
 from torch.nn import functional as fn
 
 WORDS = ["red", "green", "blue", "white", "roof", "of", "a", "house", "by", "the", "river"]

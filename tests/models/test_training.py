@@ -8,19 +8,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rs_text_search_plugin.models import (
-    checkpoint,
-    distillation,
-    evaluation,
-    features,
-    recipe,
-    trainer,
-    training,
-)
-from rs_text_search_plugin.models.datasets import open_dataset
-from rs_text_search_plugin.models.recipe import Recipe, Training
+from rs_text_search_plugin.models import checkpoint, evaluation
 from rs_text_search_plugin.models.systems.base import INPUT_PX, Maps
-from rs_text_search_plugin.models.training import Options
+from rs_text_search_plugin.models.training.datasets import open_dataset
+from rs_text_search_plugin.models.training.pipeline import Options, distillation, recipe, trainer
+from rs_text_search_plugin.models.training.pipeline import feature_cache as features
+from rs_text_search_plugin.models.training.pipeline import pipeline as training
+from rs_text_search_plugin.models.training.recipe import Recipe, Training
 from safetensors.torch import load_file, save_file
 
 from rs_text_search_plugin.engine.errors import ModelError

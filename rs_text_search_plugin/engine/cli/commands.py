@@ -131,7 +131,7 @@ def models(session: Session, args: Namespace, watch: Watch) -> Json:
 
 def train(session: Session, args: Namespace, watch: Watch) -> Json:
     """Trains a model into a folder."""
-    from rs_text_search_plugin.models import training  # noqa: PLC0415 - only here is the training code needed
+    from rs_text_search_plugin.models.training.pipeline import pipeline as training  # noqa: PLC0415 - only here is the training code needed
 
     return plain(
         training.train(

@@ -1,4 +1,4 @@
-"""The mean of several trained models: `python -m rs_text_search_plugin.models.average OUT.safetensors A B ...`
+"""The mean of several trained models: `python -m rs_text_search_plugin.models.training.weight_averaging OUT.safetensors A B ...`
 
 Runs that go on from the same weights with other seeds end near each other, and the mean of their weights mostly
 does better than each (Wortsman et al. 2022, "Model soups"), at the price of one."""
@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from rs_text_search_plugin.models import checkpoint
 
 from rs_text_search_plugin.engine.errors import ModelError
-
-from . import checkpoint
 
 
 def average(out: Path, files: Sequence[Path]) -> None:

@@ -21,9 +21,9 @@ from torch.nn import functional as fn
 
 from rs_text_search_plugin.engine.types import U8
 
+from .augment import plain, varied
 from .datasets import Dataset
-from .lessons import Item
-from .views import plain, varied
+from .pairs import Item
 
 CHUNK = 32
 CPU = torch.device("cpu")

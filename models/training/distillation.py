@@ -25,13 +25,12 @@ from rs_text_search_plugin.models.layers.minilm import (
     from_minilm,
     words,
 )
+from rs_text_search_plugin.models.phrases import made_up, phrases
 from safetensors.torch import load_file
 from torch.nn import functional as fn
 
 from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import F32
-
-from .phrases import made_up, phrases
 
 KEPT_LAYERS = (0, 2, 5)
 KEPT_WORDS, KEPT_PIECES = 5000, 1600

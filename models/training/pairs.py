@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from rs_text_search_plugin.models.phrases import phrases
 from torch import Tensor
 
 from .datasets import Dataset, Row
-from .phrases import phrases
 from .recipe import Recipe
 
 

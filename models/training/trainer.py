@@ -13,18 +13,18 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from rs_text_search_plugin.models import checkpoint
+from rs_text_search_plugin.models.evaluation import recalls_of
 from rs_text_search_plugin.models.inference.runtime import floats, training_precision
 from rs_text_search_plugin.models.layers.minilm import TextTower
 from rs_text_search_plugin.models.systems.base import Batch, Facts, Maps, System, shared
 from torch import Tensor, nn
 
-from . import checkpoint
-from .contrasts import Contrasts
 from .datasets import Dataset
-from .evaluation import recalls_of
-from .lessons import Item, Lessons, draw, epoch_batches, unclear
+from .hard_negatives import Contrasts
+from .pairs import Item, Lessons, draw, epoch_batches, unclear
 from .recipe import Recipe, rate
-from .runs import Kept, keep, kept
+from .run_state import Kept, keep, kept
 
 
 @dataclass(frozen=True)

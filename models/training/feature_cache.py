@@ -21,9 +21,9 @@ from rs_text_search_plugin.models.systems.base import PLACES, Maps
 from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import U8
 
+from .augment import plain, varied
 from .datasets import Dataset
-from .lessons import Item
-from .views import plain, varied
+from .pairs import Item
 
 F16 = npt.NDArray[np.float16]
 Look = Callable[[torch.Tensor], Maps]

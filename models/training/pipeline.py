@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from rs_text_search_plugin.models import checkpoint, choose_device, weights_of
+from rs_text_search_plugin.models.inference import activation_ranges as peaks
 from rs_text_search_plugin.models.inference.runtime import sight
 from rs_text_search_plugin.models.layers.minilm import TextConfig, TextTower, WordPiece
 from rs_text_search_plugin.models.layers.mobilenetv2 import from_tf2
@@ -36,11 +38,11 @@ from safetensors.torch import load_file, save_file
 
 from rs_text_search_plugin.engine.errors import ModelError
 
-from . import checkpoint, choose_device, distillation, features, weights_of
+from . import distillation
+from . import feature_cache as features
 from .datasets import Dataset, open_dataset
-from .inference import activation_ranges as peaks
-from .lessons import Lessons, lessons
-from .live import Glances, TunedBackbone
+from .image_source import Glances, TunedBackbone
+from .pairs import Lessons, lessons
 from .recipe import Recipe, Training, training
 from .trainer import Run, Source, Trainer
 
@@ -146,7 +148,7 @@ def _plan(model: str, options: Options) -> Training:
             tuning=plan.tuning and replace(plan.tuning, **{n.removeprefix(TUNING): tuned[n] for n in tuned}),
         )
     except TypeError as error:
-        raise ModelError(f"No such part of a recipe: {error}", "See models/recipe.py.") from error
+        raise ModelError(f"No such part of a recipe: {error}", "See models/training/recipe.py.") from error
 
 
 def _heads(run: Run, found: Lessons, plan: Training, maps: Path) -> Trainer:
