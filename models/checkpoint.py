@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rs_text_search_plugin.models.evaluation.hub_correction import Hubs
 from rs_text_search_plugin.models.systems.base import System
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from rs_text_search_plugin.engine.errors import ModelError
-
-from .hubs import Hubs
 
 SYSTEMS = {
     "compact": "compact.Compact",

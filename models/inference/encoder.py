@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from rs_text_search_plugin.models import checkpoint
-from rs_text_search_plugin.models.hubs import Hubs
+from rs_text_search_plugin.models.evaluation.hub_correction import Hubs
 from rs_text_search_plugin.models.systems import clip
 from rs_text_search_plugin.models.systems.base import FusionSystem, System
 from rs_text_search_plugin.models.weights import sha256

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from rs_text_search_plugin.models.hubs import Hubs
+from rs_text_search_plugin.models.evaluation.hub_correction import Hubs
 from rs_text_search_plugin.models.layers.minilm import WordPiece
 from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2
 from torch import Tensor, nn

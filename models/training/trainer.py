@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from rs_text_search_plugin.models import checkpoint
-from rs_text_search_plugin.models.evaluation import recalls_of
+from rs_text_search_plugin.models.evaluation.retrieval import recalls_of
 from rs_text_search_plugin.models.inference.runtime import floats, training_precision
 from rs_text_search_plugin.models.layers.minilm import TextTower
 from rs_text_search_plugin.models.systems.base import Batch, Facts, Maps, System, shared

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 from rs_text_search_plugin.models import load
-from rs_text_search_plugin.models.evaluation import embed_texts, recalls, recalls_of
-from rs_text_search_plugin.models.hubs import Hubs, hubness
+from rs_text_search_plugin.models.evaluation.hub_correction import Hubs, hubness
+from rs_text_search_plugin.models.evaluation.retrieval import embed_texts, recalls, recalls_of
 from rs_text_search_plugin.models.inference.encoder import TorchEncoder, likeness
 from rs_text_search_plugin.models.inference.runtime import Choice
 from rs_text_search_plugin.models.training.datasets import open_dataset, pixels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from rs_text_search_plugin.models.evaluation import embed_images
+from rs_text_search_plugin.models.evaluation.retrieval import embed_images
 from rs_text_search_plugin.models.training.datasets import Dataset, Row
 
 from rs_text_search_plugin.engine.types import F32, Encoder

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from rs_text_search_plugin.models import checkpoint
-from rs_text_search_plugin.models.evaluation import recalls_of
+from rs_text_search_plugin.models.evaluation.retrieval import recalls_of
 from rs_text_search_plugin.models.inference.runtime import precision, sight
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.systems.dove import Dove, Offer

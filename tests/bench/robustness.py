@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from rs_text_search_plugin.models import load
-from rs_text_search_plugin.models.evaluation import embed_texts, recalls
+from rs_text_search_plugin.models.evaluation.retrieval import embed_texts, recalls
 from rs_text_search_plugin.models.phrases import phrases as model_phrases
 from rs_text_search_plugin.models.training.datasets import Row, open_dataset, pixels
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from rs_text_search_plugin.models import available, load, registry, weights_of
-from rs_text_search_plugin.models.evaluation import Rerank, embed_images, embed_texts, evaluate
+from rs_text_search_plugin.models.evaluation.retrieval import Rerank, embed_images, embed_texts, evaluate
 from rs_text_search_plugin.models.inference.encoder import likeness
 from rs_text_search_plugin.models.inference.fusion_reranker import filtered, open_scores
 from rs_text_search_plugin.models.training.datasets import open_dataset, pixels

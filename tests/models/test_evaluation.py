@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from rs_text_search_plugin.models.evaluation import recalls
+from rs_text_search_plugin.models.evaluation.retrieval import recalls
 
 
 def test_recalls_match_a_case_counted_by_hand():

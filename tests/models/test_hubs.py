@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from rs_text_search_plugin.models import centres, checkpoint
-from rs_text_search_plugin.models.hubs import BETA, LESS, Hubs, hubness
+from rs_text_search_plugin.models import checkpoint
+from rs_text_search_plugin.models.evaluation.hub_correction import BETA, LESS, Hubs, hubness
+from rs_text_search_plugin.models.evaluation.retrieval import hub_centres as centres
 from rs_text_search_plugin.models.inference import encoder
 from torch.nn import functional as fn
 

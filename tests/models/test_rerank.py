@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from rs_text_search_plugin.models.rerank import multivariate_rerank
+from rs_text_search_plugin.models.evaluation.multivariate_rerank import multivariate_rerank
 
 
 def by_loop(likeness, k, wp1, wp2, xi):

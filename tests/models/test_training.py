@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from rs_text_search_plugin.models import checkpoint, evaluation
+from rs_text_search_plugin.models import checkpoint
+from rs_text_search_plugin.models.evaluation.retrieval import retrieval as evaluation
 from rs_text_search_plugin.models.systems.base import INPUT_PX, Maps
 from rs_text_search_plugin.models.training.datasets import open_dataset
 from rs_text_search_plugin.models.training.pipeline import Options, distillation, recipe, trainer

@@ -148,7 +148,7 @@ def train(session: Session, args: Namespace, watch: Watch) -> Json:
 
 def evaluate(session: Session, args: Namespace, watch: Watch) -> Json:
     """Retrieval or zero-shot figures."""
-    from rs_text_search_plugin.models import evaluation  # noqa: PLC0415
+    from rs_text_search_plugin.models.evaluation.retrieval import retrieval as evaluation  # noqa: PLC0415
 
     return plain(
         evaluation.evaluate(

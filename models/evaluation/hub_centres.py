@@ -1,6 +1,6 @@
 """The centres that stand for training texts and pictures, from which hubs.py tells hubs.
 
-python -m rs_text_search_plugin.models.centres FILE.safetensors JSONL[:IMAGES] ...     keeps them in FILE
+python -m rs_text_search_plugin.models.evaluation.hub_centres FILE.safetensors JSONL[:IMAGES] ...     keeps them in FILE
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 import torch
+from rs_text_search_plugin.models import checkpoint
 from rs_text_search_plugin.models.inference.encoder import Seeing, TorchEncoder
 from rs_text_search_plugin.models.systems.base import INPUT_PX
 from rs_text_search_plugin.models.training.datasets import open_dataset
@@ -18,9 +19,8 @@ from torch import Tensor
 
 from rs_text_search_plugin.engine.types import F32
 
-from . import checkpoint
-from .evaluation import embed_images, embed_texts
-from .hubs import Hubs
+from .hub_correction import Hubs
+from .retrieval import embed_images, embed_texts
 
 TEXTS, PICTURES = 8000, 4000
 """Training texts and pictures that are looked at, drawn at random."""

@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rs_text_search_plugin.models import load, registry, weights_of
+from rs_text_search_plugin.models.checkpoint import name_of
 from rs_text_search_plugin.models.inference.encoder import fuses, likeness
 from rs_text_search_plugin.models.inference.fusion_reranker import filtered, open_scores
+from rs_text_search_plugin.models.phrases import phrases
 from rs_text_search_plugin.models.training.datasets import Dataset, Row, open_dataset, pixels
 
 from rs_text_search_plugin.engine.errors import ModelError
 from rs_text_search_plugin.engine.types import F32, I64, Encoder
 
-from . import load, registry, weights_of
-from .checkpoint import name_of
-from .phrases import phrases
-from .rerank import multivariate_rerank
+from .multivariate_rerank import multivariate_rerank
 
 DEPTHS = (1, 5, 10)
 ZEROSHOT_TEMPLATES = ("a satellite image of {}", "an aerial photo of {}", "{}")

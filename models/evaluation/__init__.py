@@ -1,0 +1,1 @@
+"""Measuring a model: retrieval, zero-shot classification and methods of the benchmarks."""
