@@ -20,7 +20,7 @@ from rs_text_search_plugin.models import load, registry, weights_of
 from rs_text_search_plugin.models.checkpoint import name_of
 from rs_text_search_plugin.models.inference.encoder import fuses, likeness
 from rs_text_search_plugin.models.inference.fusion_reranker import filtered, open_scores
-from rs_text_search_plugin.models.phrases import phrases
+from rs_text_search_plugin.models.label_prompts import phrases
 from rs_text_search_plugin.models.training.datasets import Dataset, Row, open_dataset, pixels
 
 from rs_text_search_plugin.engine.errors import ModelError

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from rs_text_search_plugin.models.inference.runtime import training_precision
+from rs_text_search_plugin.models.label_prompts import made_up, phrases
 from rs_text_search_plugin.models.layers.minilm import (
     SPECIAL,
     TextConfig,
@@ -25,7 +26,6 @@ from rs_text_search_plugin.models.layers.minilm import (
     from_minilm,
     words,
 )
-from rs_text_search_plugin.models.phrases import made_up, phrases
 from safetensors.torch import load_file
 from torch.nn import functional as fn
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
-from rs_text_search_plugin.models.phrases import phrases
+from rs_text_search_plugin.models.label_prompts import phrases
 
 RARE = 0.1
 """Weight of a wrong word that was never seen before the next one."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from rs_text_search_plugin.models.phrases import phrases
+from rs_text_search_plugin.models.label_prompts import phrases
 from torch import Tensor
 
 from .datasets import Dataset, Row

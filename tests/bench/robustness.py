@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from rs_text_search_plugin.models import load
 from rs_text_search_plugin.models.evaluation.retrieval import embed_texts, recalls
-from rs_text_search_plugin.models.phrases import phrases as model_phrases
+from rs_text_search_plugin.models.label_prompts import phrases as model_phrases
 from rs_text_search_plugin.models.training.datasets import Row, open_dataset, pixels
 
 from rs_text_search_plugin.engine.search.query_embedding import asked as embedded

@@ -17,10 +17,10 @@ from functools import partial
 
 import numpy as np
 from rs_text_search_plugin.models import load
+from rs_text_search_plugin.models.label_prompts import phrases as model_phrases
 from rs_text_search_plugin.models.layers.minilm import words
-from rs_text_search_plugin.models.lexicon import taught_words
-from rs_text_search_plugin.models.phrases import phrases as model_phrases
 from rs_text_search_plugin.models.training.datasets import Dataset, open_dataset
+from rs_text_search_plugin.models.word_list import taught_words
 
 from rs_text_search_plugin.engine.search.query_embedding import asked as embedded
 from rs_text_search_plugin.engine.search.spelling import repaired

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tomllib
-from rs_text_search_plugin.models.phrases import phrases
+from rs_text_search_plugin.models.label_prompts import phrases
 from rs_text_search_plugin.models.training.datasets import Row
 
 from rs_text_search_plugin.engine.search.vocabulary import words

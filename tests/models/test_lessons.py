@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from rs_text_search_plugin.models.label_prompts import made_up, phrases
 from rs_text_search_plugin.models.layers.losses import info_nce, triplet
-from rs_text_search_plugin.models.phrases import made_up, phrases
 from rs_text_search_plugin.models.training.datasets import Dataset, ImageStore, Row
 from rs_text_search_plugin.models.training.pipeline import pairs as lessons
 from rs_text_search_plugin.models.training.recipe import Recipe, rate

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from rs_text_search_plugin import models
 from rs_text_search_plugin.engine.types import F32, Encoder
-from rs_text_search_plugin.models.phrases import phrases as model_phrases
+from rs_text_search_plugin.models.label_prompts import phrases as model_phrases
 
 from . import query_embedding as word_vectors
 from .calibration import Calibration, clarity, gain, lines, percent, usual

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from rs_text_search_plugin.models.lexicon import read_words, taught_words
+from rs_text_search_plugin.models.word_list import read_words, taught_words
 
 from .vocabulary import words as vocabulary_words
 

@@ -8,7 +8,7 @@ from importlib import resources
 
 from safetensors import SafetensorError, safe_open
 
-from .phrases import phrases
+from .label_prompts import phrases
 
 
 @cache
