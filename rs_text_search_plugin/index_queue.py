@@ -6,9 +6,10 @@ from typing import Any, Callable
 
 from qgis.PyQt.QtCore import QObject, pyqtSignal
 
-from .engine_client import EngineClient, EngineError
+from rs_text_search_plugin.engine_process.client import EngineClient, EngineError
+from rs_text_search_plugin.engine_process.tasks import EngineTask
+
 from .raster_list import OUTDATED, Raster
-from .tasks import EngineTask
 
 Options = dict[str, Any]
 

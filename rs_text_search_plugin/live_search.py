@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from qgis.PyQt.QtCore import QObject, QTimer, pyqtSignal
 
-from .engine_client import EngineClient, EngineError, Json
+from rs_text_search_plugin.engine_process.client import EngineClient, EngineError, Json
 
 SLOW_MS = 400  # a search that takes longer says so; the first one loads the model
 

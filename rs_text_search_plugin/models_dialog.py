@@ -24,7 +24,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from .engine_client import EngineClient, EngineError, Json
+from rs_text_search_plugin.engine_process.client import EngineClient, EngineError, Json
+
 from .wording import size
 
 COLUMNS = ("Model", "Weights", "On disk", "Tiles/s", "Licence")

@@ -8,8 +8,9 @@ from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QAction
 
+from rs_text_search_plugin.engine_process.client import EngineClient
+
 from .assets import icon
-from .engine_client import EngineClient
 from .processing.provider import SearchProvider
 
 if TYPE_CHECKING:

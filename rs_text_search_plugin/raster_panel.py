@@ -9,7 +9,8 @@ from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QVBoxLayout, QWidget
 
-from .engine_client import EngineClient
+from rs_text_search_plugin.engine_process.client import EngineClient
+
 from .index_panel import IndexPanel
 from .index_queue import IndexQueue, arguments
 from .raster_list import COMPLETE, OTHER_MODEL, Raster, RasterList

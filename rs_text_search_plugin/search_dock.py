@@ -10,8 +10,9 @@ from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 
+from rs_text_search_plugin.engine_process.client import EngineClient, EngineError, Json
+
 from .description_panel import DescriptionPanel
-from .engine_client import EngineClient, EngineError, Json
 from .engine_control import EngineControl
 from .layers import ResultLayers
 from .live_search import LiveSearch

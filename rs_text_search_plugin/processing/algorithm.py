@@ -23,8 +23,8 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QIcon
 
 from rs_text_search_plugin.assets import icon
-from rs_text_search_plugin.engine_client import EngineClient, EngineError, Json
-from rs_text_search_plugin.environment import find_python
+from rs_text_search_plugin.engine_process.client import EngineClient, EngineError, Json
+from rs_text_search_plugin.engine_process.environment import find_python
 from rs_text_search_plugin.raster_source import source_of
 
 MISSING = (

@@ -10,7 +10,7 @@ from qgis.core import (
     QgsProcessingParameterPoint,
 )
 
-from rs_text_search_plugin.engine_client import Json
+from rs_text_search_plugin.engine_process.client import Json
 
 from .algorithm import EngineAlgorithm, index_parameters, indexes_of
 

@@ -15,7 +15,7 @@ from qgis.core import (
     QgsProcessingParameterFileDestination,
 )
 
-from rs_text_search_plugin.engine_client import Json
+from rs_text_search_plugin.engine_process.client import Json
 from rs_text_search_plugin.footprints import corners_of, crs_from
 
 from .algorithm import EngineAlgorithm

@@ -29,7 +29,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QVariant
 
-from rs_text_search_plugin.engine_client import Json
+from rs_text_search_plugin.engine_process.client import Json
 from rs_text_search_plugin.footprints import crs_from, tile_geometry
 from rs_text_search_plugin.styles import style_heat, style_matches
 

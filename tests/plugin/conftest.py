@@ -8,7 +8,7 @@ import pytest
 from osgeo import gdal, osr
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer
 
-from rs_text_search_plugin.engine_client import EngineClient
+from rs_text_search_plugin.engine_process.client import EngineClient
 from rs_text_search_plugin.search_dock import SearchDock
 
 FAKE_ENGINE = str(Path(__file__).parent / "fake_engine.py")

@@ -15,7 +15,7 @@ from qgis.PyQt.QtWidgets import QAbstractButton, QAbstractScrollArea, QAbstractS
 
 from rs_text_search_plugin import engine_control
 from rs_text_search_plugin.assets import icon, resource
-from rs_text_search_plugin.engine_client import EngineClient
+from rs_text_search_plugin.engine_process.client import EngineClient
 from rs_text_search_plugin.index_queue import arguments
 from rs_text_search_plugin.layers import GROUP
 from rs_text_search_plugin.raster_list import Raster

@@ -11,8 +11,13 @@ from pathlib import Path
 import pytest
 from qgis.PyQt.QtCore import QProcess, QThread
 
-from rs_text_search_plugin.child_process import child_environment, exit_reason, leaks, new_process
-from rs_text_search_plugin.engine_client import EngineClient, EngineError
+from rs_text_search_plugin.engine_process.child_process import (
+    child_environment,
+    exit_reason,
+    leaks,
+    new_process,
+)
+from rs_text_search_plugin.engine_process.client import EngineClient, EngineError
 
 FAKE = str(Path(__file__).parent / "fake_engine.py")
 

@@ -9,10 +9,10 @@ import pytest
 from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import QLockFile
 
-from rs_text_search_plugin import environment, setup_steps
 from rs_text_search_plugin.assets import resource
-from rs_text_search_plugin.environment import Environment, diagnostics, find_python, scrubbed
-from rs_text_search_plugin.setup_steps import (
+from rs_text_search_plugin.engine_process import environment, setup_steps
+from rs_text_search_plugin.engine_process.environment import Environment, diagnostics, find_python, scrubbed
+from rs_text_search_plugin.engine_process.setup_steps import (
     READY,
     Outcome,
     SetupError,

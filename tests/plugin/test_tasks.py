@@ -8,9 +8,9 @@ import pytest
 from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt.QtCore import QThreadPool
 
-from rs_text_search_plugin import tasks
-from rs_text_search_plugin.engine_client import EngineClient
-from rs_text_search_plugin.tasks import EngineTask
+from rs_text_search_plugin.engine_process import tasks
+from rs_text_search_plugin.engine_process.client import EngineClient
+from rs_text_search_plugin.engine_process.tasks import EngineTask
 
 FAKE = str(Path(__file__).parent / "fake_engine.py")
 

@@ -16,7 +16,7 @@ from typing import Any
 from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt.QtCore import QThreadPool
 
-from .engine_client import EngineClient, EngineError, Json, OnError, OnResult, ignore
+from .client import EngineClient, EngineError, Json, OnError, OnResult, ignore
 
 _alive: set[EngineTask] = set()
 """QGIS does not keep the Python half of a task alive."""

@@ -15,10 +15,11 @@ from typing import Callable, NamedTuple
 from qgis.core import Qgis, QgsSettings
 from qgis.PyQt.QtCore import QT_VERSION_STR, QLockFile, QObject, QProcess, QStandardPaths, pyqtSignal
 
-from .assets import resource
+from rs_text_search_plugin.assets import resource
+from rs_text_search_plugin.version import VERSION
+
 from .child_process import end, new_process
 from .setup_steps import READY, Command, Outcome, SetupError, Steps, discard, python_in, steps
-from .version import VERSION
 
 PYTHON_SETTING = "rs_text_search/engine_python"
 FOLDER_SETTING = "rs_text_search/engine_folder"
