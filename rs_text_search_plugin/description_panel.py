@@ -17,7 +17,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from .styles import score_colour
+from rs_text_search_plugin.map.styles import score_colour
 
 TAGS = 6  # shown at most
 

@@ -9,8 +9,9 @@ from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import QPoint, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTreeWidget, QTreeWidgetItem, QWidget
 
-from .layers import RESULT_PROPERTY
-from .raster_source import shown_bands, source_of
+from rs_text_search_plugin.map.raster_source import shown_bands, source_of
+from rs_text_search_plugin.map.result_layers import RESULT_PROPERTY
+
 from .wording import count
 
 COMPLETE = "complete"

@@ -8,7 +8,7 @@ from qgis.PyQt.QtCore import QRectF, QSize, Qt
 from qgis.PyQt.QtGui import QColor, QPainter, QPaintEvent, QPalette
 from qgis.PyQt.QtWidgets import QSlider, QVBoxLayout, QWidget
 
-from .styles import score_colour
+from rs_text_search_plugin.map.styles import score_colour
 
 HEIGHT = 26  # px
 

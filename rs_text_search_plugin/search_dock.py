@@ -11,10 +11,10 @@ from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 
 from rs_text_search_plugin.engine_process.client import EngineClient, EngineError, Json
+from rs_text_search_plugin.map.result_layers import ResultLayers
 
 from .description_panel import DescriptionPanel
 from .engine_control import EngineControl
-from .layers import ResultLayers
 from .live_search import LiveSearch
 from .match_gallery import ASKED
 from .models_dialog import ModelsDialog

@@ -25,7 +25,7 @@ from qgis.PyQt.QtGui import QIcon
 from rs_text_search_plugin.assets import icon
 from rs_text_search_plugin.engine_process.client import EngineClient, EngineError, Json
 from rs_text_search_plugin.engine_process.environment import find_python
-from rs_text_search_plugin.raster_source import source_of
+from rs_text_search_plugin.map.raster_source import source_of
 
 MISSING = (
     "The search engine is not set up. Open the Text Search panel and press “Set up engine”, "

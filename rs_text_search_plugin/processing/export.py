@@ -16,7 +16,7 @@ from qgis.core import (
 )
 
 from rs_text_search_plugin.engine_process.client import Json
-from rs_text_search_plugin.footprints import corners_of, crs_from
+from rs_text_search_plugin.map.tile_geometry import corners_of, crs_from
 
 from .algorithm import EngineAlgorithm
 from .search import FIELDS

@@ -17,7 +17,7 @@ from qgis.core import (
 )
 
 from rs_text_search_plugin.engine_process.client import Json
-from rs_text_search_plugin.raster_source import shown_bands, source_of
+from rs_text_search_plugin.map.raster_source import shown_bands, source_of
 
 from .algorithm import EngineAlgorithm, advanced, area_of, checked, decimals
 

@@ -30,8 +30,8 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QVariant
 
 from rs_text_search_plugin.engine_process.client import Json
-from rs_text_search_plugin.footprints import crs_from, tile_geometry
-from rs_text_search_plugin.styles import style_heat, style_matches
+from rs_text_search_plugin.map.styles import style_heat, style_matches
+from rs_text_search_plugin.map.tile_geometry import crs_from, tile_geometry
 
 from .algorithm import EngineAlgorithm, advanced, area_of, index_parameters, indexes_of
 

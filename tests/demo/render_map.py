@@ -35,7 +35,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor, QFont
 
-from rs_text_search_plugin.styles import style_matches
+from rs_text_search_plugin.map.styles import style_matches
 
 PAGE = (297.0, 240.0)
 """mm"""

@@ -7,9 +7,9 @@ from osgeo import gdal, osr
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer, QgsRectangle
 from qgis.PyQt.QtGui import QColor
 
-from rs_text_search_plugin.footprints import crs_from
-from rs_text_search_plugin.layers import GROUP, RESULT_PROPERTY, ResultLayers
-from rs_text_search_plugin.styles import CLASSES, score_colour
+from rs_text_search_plugin.map.result_layers import GROUP, RESULT_PROPERTY, ResultLayers
+from rs_text_search_plugin.map.styles import CLASSES, score_colour
+from rs_text_search_plugin.map.tile_geometry import crs_from
 
 UTM = QgsCoordinateReferenceSystem("EPSG:32632").toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT_PREFERRED)
 WGS84 = QgsCoordinateReferenceSystem("EPSG:4326").toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT_PREFERRED)

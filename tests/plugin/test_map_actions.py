@@ -15,7 +15,7 @@ from qgis.gui import QgsMapMouseEvent
 from qgis.PyQt.QtCore import QEvent, QPoint, Qt
 from qgis.PyQt.QtWidgets import QMenu
 
-from rs_text_search_plugin.map_actions import MapActions
+from rs_text_search_plugin.map.map_actions import MapActions
 
 WAIT_MS = 8000
 INSIDE = QgsPointXY(500250, 5599850)  # tile 12 of the fake engine's lattice

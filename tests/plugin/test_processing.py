@@ -20,7 +20,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from rs_text_search_plugin.footprints import tile_geometry
+from rs_text_search_plugin.map.tile_geometry import tile_geometry
 from rs_text_search_plugin.processing import algorithm
 from rs_text_search_plugin.processing.provider import SearchProvider
 

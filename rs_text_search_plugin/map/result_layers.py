@@ -21,8 +21,8 @@ from qgis.core import (
 from qgis.gui import QgsMapCanvas, QgsRubberBand
 from qgis.PyQt.QtGui import QColor
 
-from .footprints import crs_from, tile_geometry
 from .styles import style_heat, style_matches
+from .tile_geometry import crs_from, tile_geometry
 
 GROUP = "Text search"
 RESULT_PROPERTY = "rs_text_search/result"  # marks our own layers, so that heat is not offered for indexing

@@ -18,10 +18,11 @@ from qgis.gui import QgisInterface, QgsMapMouseEvent, QgsMapToolEmitPoint
 from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtWidgets import QAction, QMenu
 
-from .assets import icon
-from .footprints import crs_from
-from .raster_list import Raster
-from .search_dock import SearchDock
+from rs_text_search_plugin.assets import icon
+from rs_text_search_plugin.raster_list import Raster
+from rs_text_search_plugin.search_dock import SearchDock
+
+from .tile_geometry import crs_from
 
 
 def moved(

@@ -1,0 +1,1 @@
+"""Everything on the map canvas: result layers, styles, map actions, geometry of tiles."""
