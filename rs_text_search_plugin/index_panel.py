@@ -21,8 +21,9 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from rs_text_search_plugin.gui.wording import count, duration, size
+
 from .assets import icon
-from .wording import count, duration, size
 
 PAUSE_MS = 400
 PIXELS, METRES = "px", "m"

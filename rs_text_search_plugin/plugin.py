@@ -33,9 +33,8 @@ class TextSearchPlugin:
 
     def initGui(self) -> None:  # noqa: N802 - QGIS's name
         """Add the panel, its button and the map's actions. The engine waits until the panel is seen."""
+        from rs_text_search_plugin.gui.search_dock import SearchDock  # noqa: PLC0415
         from rs_text_search_plugin.map.map_actions import MapActions  # noqa: PLC0415 - widgets are of no use to qgis_process
-
-        from .search_dock import SearchDock  # noqa: PLC0415
 
         self.initProcessing()
         self.engine = EngineClient()

@@ -10,11 +10,11 @@ from qgis.PyQt.QtCore import pyqtSignal
 from qgis.PyQt.QtWidgets import QVBoxLayout, QWidget
 
 from rs_text_search_plugin.engine_process.client import EngineClient
+from rs_text_search_plugin.gui.wording import count, duration
 
 from .index_panel import IndexPanel
 from .index_queue import IndexQueue, arguments
 from .raster_list import COMPLETE, OTHER_MODEL, Raster, RasterList
-from .wording import count, duration
 
 
 class RasterPanel(QgsCollapsibleGroupBox):

@@ -9,7 +9,7 @@ from osgeo import gdal, osr
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer
 
 from rs_text_search_plugin.engine_process.client import EngineClient
-from rs_text_search_plugin.search_dock import SearchDock
+from rs_text_search_plugin.gui.search_dock import SearchDock
 
 FAKE_ENGINE = str(Path(__file__).parent / "fake_engine.py")
 

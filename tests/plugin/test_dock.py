@@ -13,13 +13,13 @@ from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QAbstractButton, QAbstractScrollArea, QAbstractSpinBox, QComboBox, QWidget
 
-from rs_text_search_plugin import engine_control
 from rs_text_search_plugin.assets import icon, resource
 from rs_text_search_plugin.engine_process.client import EngineClient
+from rs_text_search_plugin.gui import engine_control
+from rs_text_search_plugin.gui.search_dock import SearchDock
 from rs_text_search_plugin.index_queue import arguments
 from rs_text_search_plugin.map.result_layers import GROUP
 from rs_text_search_plugin.raster_list import Raster
-from rs_text_search_plugin.search_dock import SearchDock
 
 WAIT_MS = 8000
 

@@ -7,7 +7,7 @@ from html import escape
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QLabel, QPlainTextEdit, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from .assets import icon
+from rs_text_search_plugin.assets import icon
 
 MISSING = (
     "<p><b>The search engine is not set up yet.</b></p>"

@@ -12,15 +12,15 @@ from qgis.PyQt.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidge
 
 from rs_text_search_plugin.engine_process.client import EngineClient, EngineError, Json
 from rs_text_search_plugin.map.result_layers import ResultLayers
+from rs_text_search_plugin.match_gallery import ASKED
+from rs_text_search_plugin.raster_panel import RasterPanel
+from rs_text_search_plugin.results_panel import FETCHED, ResultsPanel
 
 from .description_panel import DescriptionPanel
 from .engine_control import EngineControl
 from .live_search import LiveSearch
-from .match_gallery import ASKED
 from .models_dialog import ModelsDialog
 from .query_bar import Example, QueryBar
-from .raster_panel import RasterPanel
-from .results_panel import FETCHED, ResultsPanel
 from .wording import count
 
 FORMATS = "GeoPackage (*.gpkg);;ESRI Shapefile (*.shp);;GeoJSON (*.geojson);;FlatGeobuf (*.fgb)"

@@ -8,11 +8,11 @@ from qgis.PyQt.QtCore import QObject, Qt, QUrl, pyqtSignal
 from qgis.PyQt.QtGui import QDesktopServices, QGuiApplication
 from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QMenu, QMessageBox, QToolButton, QWidget
 
+from rs_text_search_plugin.assets import resource
 from rs_text_search_plugin.engine_process.client import EngineClient
 from rs_text_search_plugin.engine_process.environment import Environment, diagnostics, find_python
 from rs_text_search_plugin.engine_process.setup_steps import SetupError
 
-from .assets import resource
 from .engine_page import EnginePage
 
 

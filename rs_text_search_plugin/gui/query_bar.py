@@ -20,7 +20,7 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
-from .assets import icon
+from rs_text_search_plugin.assets import icon
 
 PAUSE_MS = 350  # typing rests this long before a live search
 HISTORY = "rs_text_search/history"

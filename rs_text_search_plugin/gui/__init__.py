@@ -1,0 +1,1 @@
+"""The search dock, its parts and dialogs."""
