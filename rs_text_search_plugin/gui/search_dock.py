@@ -11,9 +11,9 @@ from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 
 from rs_text_search_plugin.engine_process.client import EngineClient, EngineError, Json
+from rs_text_search_plugin.gui.rasters.raster_panel import RasterPanel
 from rs_text_search_plugin.map.result_layers import ResultLayers
 from rs_text_search_plugin.match_gallery import ASKED
-from rs_text_search_plugin.raster_panel import RasterPanel
 from rs_text_search_plugin.results_panel import FETCHED, ResultsPanel
 
 from .description_panel import DescriptionPanel

@@ -19,8 +19,8 @@ from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtWidgets import QAction, QMenu
 
 from rs_text_search_plugin.assets import icon
+from rs_text_search_plugin.gui.rasters.raster_list import Raster
 from rs_text_search_plugin.gui.search_dock import SearchDock
-from rs_text_search_plugin.raster_list import Raster
 
 from .tile_geometry import crs_from
 

@@ -16,10 +16,10 @@ from qgis.PyQt.QtWidgets import QAbstractButton, QAbstractScrollArea, QAbstractS
 from rs_text_search_plugin.assets import icon, resource
 from rs_text_search_plugin.engine_process.client import EngineClient
 from rs_text_search_plugin.gui import engine_control
+from rs_text_search_plugin.gui.rasters.index_queue import arguments
+from rs_text_search_plugin.gui.rasters.raster_list import Raster
 from rs_text_search_plugin.gui.search_dock import SearchDock
-from rs_text_search_plugin.index_queue import arguments
 from rs_text_search_plugin.map.result_layers import GROUP
-from rs_text_search_plugin.raster_list import Raster
 
 WAIT_MS = 8000
 

@@ -21,9 +21,8 @@ from qgis.PyQt.QtWidgets import (
     QWidget,
 )
 
+from rs_text_search_plugin.assets import icon
 from rs_text_search_plugin.gui.wording import count, duration, size
-
-from .assets import icon
 
 PAUSE_MS = 400
 PIXELS, METRES = "px", "m"

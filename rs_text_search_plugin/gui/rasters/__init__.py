@@ -1,0 +1,1 @@
+"""The list of rasters and everything about indexing them."""
