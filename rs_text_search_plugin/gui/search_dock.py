@@ -12,9 +12,9 @@ from qgis.PyQt.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidge
 
 from rs_text_search_plugin.engine_process.client import EngineClient, EngineError, Json
 from rs_text_search_plugin.gui.rasters.raster_panel import RasterPanel
+from rs_text_search_plugin.gui.results.match_gallery import ASKED
+from rs_text_search_plugin.gui.results.results_panel import FETCHED, ResultsPanel
 from rs_text_search_plugin.map.result_layers import ResultLayers
-from rs_text_search_plugin.match_gallery import ASKED
-from rs_text_search_plugin.results_panel import FETCHED, ResultsPanel
 
 from .description_panel import DescriptionPanel
 from .engine_control import EngineControl

@@ -6,7 +6,7 @@ import pytest
 from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtGui import QColor, QPixmap
 
-from rs_text_search_plugin.match_gallery import BATCH, MatchGallery
+from rs_text_search_plugin.gui.results.match_gallery import BATCH, MatchGallery
 
 INDEX = "/data/scene.tif.rsidx"
 NAMES = {INDEX: "scene"}

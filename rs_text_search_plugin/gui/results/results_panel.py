@@ -7,10 +7,10 @@ from typing import Any
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
+from rs_text_search_plugin.assets import icon
 from rs_text_search_plugin.gui.wording import count
 from rs_text_search_plugin.map.styles import POSSIBLE
 
-from .assets import icon
 from .match_gallery import MatchGallery
 from .score_slider import ScoreSlider
 

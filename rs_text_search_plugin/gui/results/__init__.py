@@ -1,0 +1,1 @@
+"""Results in the dock: gallery, score slider, export."""
