@@ -35,7 +35,7 @@ qgis: deploy .venv/.ready build/.system  ## open QGIS desktop with the plugin en
 test: test-engine test-plugin test-e2e  ## run every test: engine and models, QGIS side offscreen, a real QGIS under Xvfb
 
 test-engine: .venv/.ready
-	@$(PYTHON) -m pytest tests/engine tests/models tests/test_project.py
+	@$(PYTHON) -m pytest tests/engine tests/models tests/bench tests/test_project.py
 
 test-plugin: .venv/.ready .venv-qgis/.ready
 	@QT_QPA_PLATFORM=offscreen $(QGIS_PY) -m pytest tests/plugin tests/test_imports.py

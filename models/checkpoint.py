@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from rs_text_search_plugin.engine.errors import ModelError
+from rs_text_search_plugin.contracts.errors import ModelError
 
 SYSTEMS = {
     "compact": "compact.Compact",
@@ -37,12 +37,12 @@ def build(name: str, vocabulary: Sequence[str], settings: Mapping[str, Any]) -> 
     if name not in SYSTEMS:
         raise ModelError(f"{name!r} cannot be trained.", f"Choose one of: {', '.join(SYSTEMS)}.")
     file, _, kind = SYSTEMS[name].partition(".")
-    made: Callable[..., System] = getattr(import_module(f".{file}", __package__), kind)
+    made: Callable[..., System] = getattr(import_module(f".systems.{file}", __package__), kind)
     try:
         return made(vocabulary, settings)
     except (TypeError, ValueError) as error:
         raise ModelError(
-            f"{name} has no such setting: {error}", f"See the head of models/{file}.py."
+            f"{name} has no such setting: {error}", f"See the head of models/systems/{file}.py."
         ) from error
 
 

@@ -19,7 +19,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from rs_text_search_plugin.engine.errors import ModelError
+from rs_text_search_plugin.contracts.errors import ModelError
 
 CHUNK = 1 << 20
 TIMEOUT_S = 30.0

@@ -17,7 +17,7 @@ from rs_text_search_plugin.models.systems.base import INPUT_PX
 from rs_text_search_plugin.models.training.datasets import open_dataset
 from torch import Tensor
 
-from rs_text_search_plugin.engine.types import F32
+from rs_text_search_plugin.contracts.arrays import F32
 
 from .hub_correction import Hubs
 from .retrieval import embed_images, embed_texts

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from rs_text_search_plugin.engine.types import F32, I64
+from rs_text_search_plugin.contracts.arrays import F32, I64
 
 
 def multivariate_rerank(

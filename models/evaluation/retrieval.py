@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rs_text_search_plugin.models import load, registry, weights_of
 from rs_text_search_plugin.models.checkpoint import name_of
 from rs_text_search_plugin.models.inference.encoder import fuses, likeness
 from rs_text_search_plugin.models.inference.fusion_reranker import filtered, open_scores
 from rs_text_search_plugin.models.label_prompts import phrases
+from rs_text_search_plugin.models.registry import entries, load, weights_of
 from rs_text_search_plugin.models.training.datasets import Dataset, Row, open_dataset, pixels
 
-from rs_text_search_plugin.engine.errors import ModelError
-from rs_text_search_plugin.engine.types import F32, I64, Encoder
+from rs_text_search_plugin.contracts.arrays import F32, I64
+from rs_text_search_plugin.contracts.errors import ModelError
+from rs_text_search_plugin.contracts.protocols import Encoder
 
 from .multivariate_rerank import multivariate_rerank
 
@@ -130,7 +131,7 @@ def _fused(
     """Both directions after a fusion encoder, and what a query costs."""
     tiles = (pixels(dataset.images.read(row.image)) for row in rows)
     scores = open_scores(weights_of(rerank.how), tiles, captions)
-    known = registry()[name_of(scores.system)]["rerank"]["cosine"]
+    known = entries()[name_of(scores.system)]["rerank"]["cosine"]
     mix = known if rerank.mix is None else rerank.mix
     began = time.monotonic()
     by_image = filtered(likeness, scores, rerank.candidates, mix)

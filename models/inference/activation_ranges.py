@@ -5,7 +5,9 @@ into a convolution is never negative (it comes out of a ReLU), so that 0 ... pea
 to choose, once for each convolution, from pictures of the training set. Values above the peak are cut: the
 peak is where cutting and rounding together do the least harm, by squared error.
 
-    python -m rs_text_search_plugin.models.inference.activation_ranges FILE.safetensors JSONL[:IMAGES]     keeps them in FILE
+    python -m rs_text_search_plugin.models.inference.activation_ranges FILE.safetensors JSONL[:IMAGES]
+
+keeps them in FILE.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from rs_text_search_plugin.models.weights import sha256
 from torch import Tensor
 from torch.nn import functional as fn
 
-from rs_text_search_plugin.engine.types import F32, U8, Encoder
+from rs_text_search_plugin.contracts.arrays import F32, U8
+from rs_text_search_plugin.contracts.protocols import Encoder
 
 from . import runtime
 
@@ -75,7 +76,7 @@ class Seeing:
 
 
 class TorchEncoder:
-    """An Encoder (see engine/types.py) over towers that already are on `device`."""
+    """An Encoder (see contracts/protocols.py) over towers that already are on `device`."""
 
     def __init__(
         self, name: str, towers: TwoTowers, fingerprint: str, *, dim: int, size: int, device: torch.device

@@ -20,8 +20,8 @@ from rs_text_search_plugin.models import checkpoint
 from rs_text_search_plugin.models.systems.base import INPUT_PX, FusionSystem
 from torch import Tensor
 
-from rs_text_search_plugin.engine.errors import ModelError
-from rs_text_search_plugin.engine.types import F32, I64, U8
+from rs_text_search_plugin.contracts.arrays import F32, I64, U8
+from rs_text_search_plugin.contracts.errors import ModelError
 
 from .encoder import BATCH, squares
 from .runtime import floats, precision
@@ -106,7 +106,7 @@ def open_fusion(path: Path) -> FusionSystem:
 
 
 class FusionReranker:
-    """A Reranker (see engine/types.py) over a fusion system that already is on `device`.
+    """A Reranker (see contracts/protocols.py) over a fusion system that already is on `device`.
 
     The probability is sigmoid(slope * logit + offset); the constants are fitted on held-out pairs and stand in the
     registry."""

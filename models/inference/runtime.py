@@ -2,7 +2,8 @@
 
 On an x86-64 CPU that is OpenVINO: in 8 bits where the processor multiplies them (AVX2) and the model knows its
 peaks, else in bf16 or fp32. Without OpenVINO, on other CPUs and on CUDA it is torch. `Sight.about` says which one
-it is and why. The vectors that come of it agree (tests/models/test_runtime.py), so that an index need not know."""
+it is and why. The vectors that come of it agree (tests/models/inference/test_runtime.py), so that an index need
+not know."""
 
 from __future__ import annotations
 

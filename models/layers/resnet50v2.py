@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from rs_text_search_plugin.engine.types import U8
+from rs_text_search_plugin.contracts.arrays import U8
 
 UNITS = (3, 4, 6)
 CHANNELS = (256, 512, 1024)

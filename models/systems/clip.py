@@ -15,7 +15,7 @@ from rs_text_search_plugin.models.inference.runtime import precision, with_torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from rs_text_search_plugin.engine.errors import ModelError
+from rs_text_search_plugin.contracts.errors import ModelError
 
 
 class ClipTowers(nn.Module):

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageEnhance
 from rs_text_search_plugin.models.systems.base import INPUT_PX
 
-from rs_text_search_plugin.engine.types import U8
+from rs_text_search_plugin.contracts.arrays import U8
 
 from .datasets import pixels
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rs_text_search_plugin.engine.errors import ModelError
-from rs_text_search_plugin.engine.types import U8
+from rs_text_search_plugin.contracts.arrays import U8
+from rs_text_search_plugin.contracts.errors import ModelError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

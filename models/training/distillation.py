@@ -29,8 +29,8 @@ from rs_text_search_plugin.models.layers.minilm import (
 from safetensors.torch import load_file
 from torch.nn import functional as fn
 
-from rs_text_search_plugin.engine.errors import ModelError
-from rs_text_search_plugin.engine.types import F32
+from rs_text_search_plugin.contracts.arrays import F32
+from rs_text_search_plugin.contracts.errors import ModelError
 
 KEPT_LAYERS = (0, 2, 5)
 KEPT_WORDS, KEPT_PIECES = 5000, 1600

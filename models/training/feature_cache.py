@@ -18,8 +18,8 @@ import torch
 from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS
 from rs_text_search_plugin.models.systems.base import PLACES, Maps
 
-from rs_text_search_plugin.engine.errors import ModelError
-from rs_text_search_plugin.engine.types import U8
+from rs_text_search_plugin.contracts.arrays import U8
+from rs_text_search_plugin.contracts.errors import ModelError
 
 from .augment import plain, varied
 from .datasets import Dataset

@@ -19,7 +19,7 @@ from rs_text_search_plugin.models.systems.base import INPUT_PX, FusionSystem, Ma
 from torch import Tensor
 from torch.nn import functional as fn
 
-from rs_text_search_plugin.engine.types import U8
+from rs_text_search_plugin.contracts.arrays import U8
 
 from .augment import plain, varied
 from .datasets import Dataset

@@ -23,20 +23,22 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from rs_text_search_plugin.models import checkpoint, choose_device, weights_of
+from rs_text_search_plugin.models import checkpoint
+from rs_text_search_plugin.models.devices import choose_device
 from rs_text_search_plugin.models.inference import activation_ranges as peaks
 from rs_text_search_plugin.models.inference.runtime import sight
 from rs_text_search_plugin.models.layers.minilm import TextConfig, TextTower, WordPiece
 from rs_text_search_plugin.models.layers.mobilenetv2 import from_tf2
 from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2, folded_resnet50v2
 from rs_text_search_plugin.models.layers.word_encoder import Words
+from rs_text_search_plugin.models.registry import weights_of
 from rs_text_search_plugin.models.systems.base import Maps, System
 from rs_text_search_plugin.models.systems.compact import Compact
 from rs_text_search_plugin.models.systems.mtgfe import Mtgfe
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from rs_text_search_plugin.engine.errors import ModelError
+from rs_text_search_plugin.contracts.errors import ModelError
 
 from . import distillation
 from . import feature_cache as features

@@ -11,7 +11,7 @@ from typing import Any
 
 import tomllib
 
-from rs_text_search_plugin.engine.errors import ModelError
+from rs_text_search_plugin.contracts.errors import ModelError
 
 
 @dataclass(frozen=True)

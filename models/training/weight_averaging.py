@@ -1,4 +1,6 @@
-"""The mean of several trained models: `python -m rs_text_search_plugin.models.training.weight_averaging OUT.safetensors A B ...`
+"""The mean of several trained models.
+
+    python -m rs_text_search_plugin.models.training.weight_averaging OUT.safetensors A B ...
 
 Runs that go on from the same weights with other seeds end near each other, and the mean of their weights mostly
 does better than each (Wortsman et al. 2022, "Model soups"), at the price of one."""
@@ -12,7 +14,7 @@ from pathlib import Path
 import torch
 from rs_text_search_plugin.models import checkpoint
 
-from rs_text_search_plugin.engine.errors import ModelError
+from rs_text_search_plugin.contracts.errors import ModelError
 
 
 def average(out: Path, files: Sequence[Path]) -> None:

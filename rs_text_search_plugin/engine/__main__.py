@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Any
 
+from rs_text_search_plugin.contracts.errors import Cancelled
+
 from .cli import arguments
-from .errors import Cancelled
 
 STOPPED = 130
 """The exit code of whatever Ctrl-C ended."""

@@ -44,7 +44,7 @@ NT_STATUS = {
 
 def plugin_parent() -> Path:
     """The folder that holds the plugin's; links kept, because models and resources are linked in there."""
-    return Path(__file__).parent.parent
+    return Path(__file__).parents[2]
 
 
 def engine_arguments(*command: str) -> list[str]:

@@ -43,7 +43,7 @@ def find_python() -> EnginePython | None:
         return EnginePython(interpreter(named), f"the setting {PYTHON_SETTING}")
     if os.environ.get(VARIABLE):
         return EnginePython(interpreter(os.environ[VARIABLE]), f"the variable {VARIABLE}")
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parents[2]
     if (checkout / "pyproject.toml").is_file() and python_in(checkout / ".venv").is_file():
         return EnginePython(str(python_in(checkout / ".venv")), "the checkout's .venv")
     folder = private_folder()

@@ -12,15 +12,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from rs_text_search_plugin.models import load
 from rs_text_search_plugin.models.evaluation.hub_correction import Hubs, hubness
 from rs_text_search_plugin.models.evaluation.retrieval import embed_texts, recalls, recalls_of
 from rs_text_search_plugin.models.inference.encoder import TorchEncoder, likeness
 from rs_text_search_plugin.models.inference.runtime import Choice
+from rs_text_search_plugin.models.registry import load
 from rs_text_search_plugin.models.training.datasets import open_dataset, pixels
 
+from rs_text_search_plugin.contracts.arrays import F32, U8
 from rs_text_search_plugin.engine.search.query import unit
-from rs_text_search_plugin.engine.types import F32, U8
 
 from .encoder import possible, seeing
 from .results import table

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import tomllib
-from rs_text_search_plugin.models import load
+from rs_text_search_plugin.models.registry import load
 from rs_text_search_plugin.models.training.datasets import open_dataset
 
+from rs_text_search_plugin.contracts.messages import Description
 from rs_text_search_plugin.engine.search.describe import describe
-from rs_text_search_plugin.engine.types import Description
 from tests.bench.mosaic import indexed
 
 DEPTHS = (1, 3)

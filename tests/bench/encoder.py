@@ -18,12 +18,11 @@ from statistics import median
 
 import numpy as np
 import torch
-from rs_text_search_plugin.models import checkpoint
+from rs_text_search_plugin.models import checkpoint, registry
 from rs_text_search_plugin.models.inference import encoder, runtime
 from rs_text_search_plugin.models.inference.runtime import Choice
 
-from rs_text_search_plugin import models
-from rs_text_search_plugin.engine.types import F32, U8
+from rs_text_search_plugin.contracts.arrays import F32, U8
 
 from .indexing import COLUMNS, measure
 from .photo import write_photo
@@ -39,8 +38,8 @@ WAYS = [
 FRESH = """
 import time
 start = time.perf_counter()
-from rs_text_search_plugin import models
-encoder = models.load({model!r}, "cpu")
+from rs_text_search_plugin.models import registry
+encoder = registry.load({model!r}, "cpu")
 loaded = time.perf_counter()
 encoder.texts(["storage tanks"])
 text = time.perf_counter()
@@ -97,7 +96,7 @@ def ways(model: str, tiles: U8, rounds: int) -> None:
 
 def possible(model: str) -> list[tuple[str, str]]:
     """The ways to run the backbone that this machine and this model have."""
-    measured = bool(checkpoint.load(models.weights_of(model)).backbone.peaks.all())
+    measured = bool(checkpoint.load(registry.weights_of(model)).backbone.peaks.all())
     lacking = {"OpenVINO"} if runtime.openvino_lack() else set()
     lacking |= set() if runtime.has_bf16(CPU) else {"bf16"}
     lacking |= set() if runtime.has_int8() and measured else {"int8"}
@@ -106,8 +105,8 @@ def possible(model: str) -> list[tuple[str, str]]:
 
 def seeing(model: str, choice: Choice | None = None, side: int = 0) -> encoder.TorchEncoder:
     """The model's encoder with its backbone run some way, over pictures of some side; its own unless told."""
-    system = checkpoint.load(models.weights_of(model))
-    size = side or models.registry()[model]["size_px"]
+    system = checkpoint.load(registry.weights_of(model))
+    size = side or registry.entries()[model]["size_px"]
     found = encoder.TorchEncoder(
         model, encoder.Seeing(system, CPU, choice), "0" * 64, dim=system.dim, size=size, device=CPU
     )
@@ -122,7 +121,7 @@ def agreement(found: F32, wanted: F32) -> F32:
 
 def whole(model: str, side: int, rounds: int) -> None:
     """The index run against the encoder alone."""
-    one = models.load(model, "cpu")
+    one = registry.load(model, "cpu")
     with tempfile.TemporaryDirectory() as folder:
         path = write_photo(Path(folder) / "photo.tif", COLUMNS * side, 12 * side)
         measure(path, one, side)  # warm up

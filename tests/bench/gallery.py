@@ -8,7 +8,8 @@ import numpy as np
 from rs_text_search_plugin.models.evaluation.retrieval import embed_images
 from rs_text_search_plugin.models.training.datasets import Dataset, Row
 
-from rs_text_search_plugin.engine.types import F32, Encoder
+from rs_text_search_plugin.contracts.arrays import F32
+from rs_text_search_plugin.contracts.protocols import Encoder
 
 FOLDER = Path("build/bench")
 

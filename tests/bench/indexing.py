@@ -14,12 +14,13 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from rs_text_search_plugin.models import devices, registry
 
-from rs_text_search_plugin import models
+from rs_text_search_plugin.contracts.arrays import U8
+from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.index.grid import lattice, window
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.raster.reader import open_raster
-from rs_text_search_plugin.engine.types import U8, Encoder
 
 from .photo import write_photo
 
@@ -54,7 +55,7 @@ def main() -> None:
     parser.add_argument("--tiles", type=int, default=192)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    encoder = models.load(args.model, args.device)
+    encoder = registry.load(args.model, args.device)
     encoder.images(np.zeros((8, encoder.size, encoder.size, 3), dtype=np.uint8))  # warm up
     rows = max(1, args.tiles // COLUMNS)
     with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +63,7 @@ def main() -> None:
         rounds = [measure(path, encoder, encoder.size) for _ in range(args.rounds)]
     bare, whole, busy = (median(column) for column in zip(*rounds, strict=True))
     print(
-        f"{rows * COLUMNS} tiles of {encoder.size} px, {args.model} on {models.choose_device(args.device).label}"
+        f"{rows * COLUMNS} tiles of {encoder.size} px, {args.model} on {devices.choose_device(args.device).label}"
     )
     print(f"bare encoder {bare:.1f} tiles/s, index {whole:.1f} tiles/s, ratio {whole / bare:.2f}")
     print(f"while indexing the encoder was at work {100 * busy:.0f} % of the time")

@@ -19,15 +19,16 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 from rasterio.windows import Window
+from rs_text_search_plugin.models import registry
 from rs_text_search_plugin.models.training.datasets import Dataset, Row, open_dataset
 
-from rs_text_search_plugin import models
+from rs_text_search_plugin.contracts.messages import Query
+from rs_text_search_plugin.contracts.protocols import Encoder, Reranker
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.index.store import Index, open_index
 from rs_text_search_plugin.engine.search.rerank import rerank
 from rs_text_search_plugin.engine.search.search import search
 from rs_text_search_plugin.engine.service.jobs import Job
-from rs_text_search_plugin.engine.types import Encoder, Query, Reranker
 from tests.bench.gallery import FOLDER
 
 SIDE = 224
@@ -41,21 +42,21 @@ def main() -> None:
     parser.add_argument("data", metavar="JSONL:IMAGES")
     parser.add_argument("--split", default="val")
     parser.add_argument("--captions", type=int, default=1000, help="how many to search for, drawn at random")
-    parser.add_argument("--model", default=models.DEFAULT)
+    parser.add_argument("--model", default=registry.DEFAULT)
     parser.add_argument("--rerank", action="store_true", help="measure the order after a second look as well")
     parser.add_argument("--out", type=Path, default=FOLDER)
     args = parser.parse_args()
     dataset = open_dataset(args.data)
     rows = dataset.split(args.split)
     mosaic = write_mosaic(args.out / "mosaic.tif", dataset, rows)
-    encoder = models.load(args.model)
+    encoder = registry.load(args.model)
     start = time.perf_counter()
     report = index(str(mosaic), encoder, IndexOptions(tile_px=SIDE, mode="restart"))
     print(f"{report.tiles} tiles indexed in {time.perf_counter() - start:.1f} s, model {encoder.name}")
     made = open_index(Path(report.index))
     measure(made, encoder, rows, args.captions)
     if args.rerank:
-        measure(made, encoder, rows, args.captions, models.load_reranker())
+        measure(made, encoder, rows, args.captions, registry.load_reranker())
 
 
 def write_mosaic(path: Path, dataset: Dataset, rows: Sequence[Row]) -> Path:

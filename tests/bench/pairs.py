@@ -17,12 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import tomllib
-from rs_text_search_plugin.models import load
+from rs_text_search_plugin.models.registry import load
 from rs_text_search_plugin.models.training.datasets import Row, open_dataset
 
+from rs_text_search_plugin.contracts.arrays import F32
+from rs_text_search_plugin.contracts.messages import Query
+from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.search.query import phrases
 from rs_text_search_plugin.engine.search.search import search
-from rs_text_search_plugin.engine.types import F32, Encoder, Query
 from tests.bench.gallery import gallery
 from tests.engine.synthetic import SyntheticIndex, checkerless
 

@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 
+from rs_text_search_plugin.contracts.messages import Query
 from rs_text_search_plugin.engine.search.scoring import exact
 from rs_text_search_plugin.engine.search.search import search as searching
-from rs_text_search_plugin.engine.types import Query
 from tests.engine.synthetic import SyntheticIndex, checkerless, unit
 
 

@@ -17,9 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from rs_text_search_plugin.models import load
+from rs_text_search_plugin.models.registry import load
 from rs_text_search_plugin.models.training.datasets import Row, open_dataset
 
+from rs_text_search_plugin.contracts.arrays import F32
+from rs_text_search_plugin.contracts.protocols import Encoder
+from rs_text_search_plugin.engine.search import query_embedding as word_vectors
 from rs_text_search_plugin.engine.search.calibration import (
     POSSIBLE,
     STRONG,
@@ -28,9 +31,7 @@ from rs_text_search_plugin.engine.search.calibration import (
     lines,
     percent,
 )
-from rs_text_search_plugin.engine.search.search import query_embedding as word_vectors
 from rs_text_search_plugin.engine.search.spelling import repaired
-from rs_text_search_plugin.engine.types import F32, Encoder
 from tests.bench.mosaic import indexed
 from tests.bench.people import Mask, Place, places, shown
 

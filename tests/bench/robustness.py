@@ -15,13 +15,14 @@ from functools import partial
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
-from rs_text_search_plugin.models import load
 from rs_text_search_plugin.models.evaluation.retrieval import embed_texts, recalls
 from rs_text_search_plugin.models.label_prompts import phrases as model_phrases
+from rs_text_search_plugin.models.registry import load
 from rs_text_search_plugin.models.training.datasets import Row, open_dataset, pixels
 
+from rs_text_search_plugin.contracts.arrays import F32
+from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.search.query_embedding import asked as embedded
-from rs_text_search_plugin.engine.types import F32, Encoder
 
 Picture = Image.Image
 Change = Callable[[Picture], Picture]

@@ -13,14 +13,15 @@ import argparse
 from collections import defaultdict
 
 import numpy as np
+from rs_text_search_plugin.models import registry
 from rs_text_search_plugin.models.training.datasets import Dataset, open_dataset, pixels
 
-from rs_text_search_plugin import models
+from rs_text_search_plugin.contracts.messages import Query
+from rs_text_search_plugin.contracts.protocols import Encoder, Reranker
 from rs_text_search_plugin.engine.index.store import Index
 from rs_text_search_plugin.engine.search.rerank import log_odds, rerank
 from rs_text_search_plugin.engine.search.search import search
 from rs_text_search_plugin.engine.service.jobs import Job
-from rs_text_search_plugin.engine.types import Encoder, Query, Reranker
 from tests.bench.mosaic import SIDE, indexed
 from tests.bench.pairs import area, pairs
 from tests.bench.people import places
@@ -33,10 +34,10 @@ Figures = dict[str, list[tuple[float, float]]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("data", nargs="+", metavar="JSONL:IMAGES")
-    parser.add_argument("--model", default=models.DEFAULT)
-    parser.add_argument("--reranker", default=models.RERANKER)
+    parser.add_argument("--model", default=registry.DEFAULT)
+    parser.add_argument("--reranker", default=registry.RERANKER)
     args = parser.parse_args()
-    encoder, reranker = models.load(args.model), models.load_reranker(args.reranker)
+    encoder, reranker = registry.load(args.model), registry.load_reranker(args.reranker)
     found: Figures = defaultdict(list)
     for data in map(open_dataset, args.data):
         mosaic = indexed(encoder, data)

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rs_text_search_plugin.models import available, load, registry, weights_of
 from rs_text_search_plugin.models.evaluation.retrieval import Rerank, embed_images, embed_texts, evaluate
 from rs_text_search_plugin.models.inference.encoder import likeness
 from rs_text_search_plugin.models.inference.fusion_reranker import filtered, open_scores
+from rs_text_search_plugin.models.registry import available, entries, load, weights_of
 from rs_text_search_plugin.models.training.datasets import open_dataset, pixels
 from rs_text_search_plugin.models.training.pipeline import Options, train
 
@@ -56,7 +56,7 @@ def train_all(runs: str, *wanted: str) -> None:
         weights = found.pop("weights")
         if model == "compact":
             found["words"] = precision(weights, data)
-        if registry()[model].get("reranker"):
+        if entries()[model].get("reranker"):
             behind = evaluate("compact", data[0], split="val", rerank=Rerank(weights, BEHIND))
             found["fused"] = behind["mr"]
         keep(target, found)
@@ -93,7 +93,7 @@ def _sampled(data: str, first: str, reranker: str) -> list[dict[str, float]]:
     owners = np.random.default_rng(0).integers(len(rows), size=SAMPLE)
     captions = [rows[owner].captions[number % 5] for number, owner in enumerate(owners)]
     matched = likeness(encoder, embed_images(encoder, dataset, rows), embed_texts(encoder, captions)).T
-    mix = registry()[reranker]["rerank"]["cosine"]
+    mix = entries()[reranker]["rerank"]["cosine"]
     tiles = (pixels(dataset.images.read(row.image)) for row in rows)
     scores = open_scores(weights_of(reranker), tiles, captions)
     found = []

@@ -16,15 +16,16 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from rs_text_search_plugin.models import load
 from rs_text_search_plugin.models.label_prompts import phrases as model_phrases
 from rs_text_search_plugin.models.layers.minilm import words
+from rs_text_search_plugin.models.registry import load
 from rs_text_search_plugin.models.training.datasets import Dataset, open_dataset
 from rs_text_search_plugin.models.word_list import taught_words
 
+from rs_text_search_plugin.contracts.arrays import F32
+from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.search.query_embedding import asked as embedded
 from rs_text_search_plugin.engine.search.spelling import repaired
-from rs_text_search_plugin.engine.types import F32, Encoder
 from tests.bench.gallery import gallery
 from tests.bench.people import places
 

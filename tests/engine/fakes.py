@@ -12,7 +12,7 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
-from rs_text_search_plugin.engine.types import F32, U8
+from rs_text_search_plugin.contracts.arrays import F32, U8
 
 PALETTE: dict[str, tuple[int, int, int]] = {
     "black": (0, 0, 0),

@@ -9,7 +9,8 @@ import os
 import sys
 from typing import Any
 
-from rs_text_search_plugin import models
+from rs_text_search_plugin.models import registry
+
 from rs_text_search_plugin.engine.__main__ import main
 from tests.engine.fakes import ColourEncoder
 
@@ -26,5 +27,5 @@ def load(name: str = "compact", device: str = "auto") -> ColourEncoder:
     return Loud(noise="a library prints", slow=float(os.environ.get("FAKE_SLOW_S", "0")))
 
 
-models.load = load  # type: ignore[assignment]
+registry.load = load  # type: ignore[assignment]
 sys.exit(main())

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from rs_text_search_plugin.engine.errors import IndexMismatch
+from rs_text_search_plugin.contracts.errors import IndexMismatch
 from rs_text_search_plugin.engine.index.grid import Lattice, lattice
 
 UTM = "EPSG:32633"

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 import tomllib
-from rs_text_search_plugin.models import weights
+from rs_text_search_plugin.models import registry, weights
 from rs_text_search_plugin.models.weights import Remote, fetch
 
-from rs_text_search_plugin import models
-from rs_text_search_plugin.engine.errors import Cancelled, ModelError
+from rs_text_search_plugin.contracts.errors import Cancelled, ModelError
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,37 +106,37 @@ ENTRY = {
 def listed(tmp_path, monkeypatch):
     """A registry of one model, `m`, whose weights are nowhere yet."""
     monkeypatch.setenv("RS_TEXT_SEARCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(models, "registry", lambda: {"m": ENTRY})
+    monkeypatch.setattr(registry, "entries", lambda: {"m": ENTRY})
     (tmp_path / "mine.bin").write_bytes(BODY)
     return tmp_path / "mine.bin"
 
 
 def test_a_picked_file_is_checked_and_kept(listed):
-    assert not models.available()[0].installed
-    path = models.install("m", listed)
+    assert not registry.available()[0].installed
+    path = registry.install("m", listed)
     listed.unlink()
     assert path.read_bytes() == BODY
-    (m,) = models.available()
+    (m,) = registry.available()
     assert (m.installed, m.bytes, m.file) == (True, len(BODY), "m.safetensors")
-    assert models.install("m") == path  # nothing is fetched again
+    assert registry.install("m") == path  # nothing is fetched again
 
 
 def test_a_wrong_file_is_refused_and_not_kept(listed):
     listed.write_bytes(BODY[:-1] + b"?")
     with pytest.raises(ModelError, match="not the file we know") as error:
-        models.install("m", listed)
+        registry.install("m", listed)
     assert "m.safetensors" in error.value.hint
-    assert not models.available()[0].installed
+    assert not registry.available()[0].installed
     assert list(weights.cache_folder().iterdir()) == []
 
 
 def test_a_file_that_cannot_be_read_is_said(listed):
     with pytest.raises(ModelError, match="cannot be copied"):
-        models.install("m", listed.parent)
+        registry.install("m", listed.parent)
     assert list(weights.cache_folder().iterdir()) == []
 
 
-@pytest.mark.parametrize("way", [models.install, models.load])
+@pytest.mark.parametrize("way", [registry.install, registry.load])
 def test_without_an_address_the_way_out_is_to_pick_the_file(listed, way):
     with pytest.raises(ModelError, match="not here") as error:
         way("m")
@@ -146,9 +145,9 @@ def test_without_an_address_the_way_out_is_to_pick_the_file(listed, way):
 
 
 def test_weights_in_the_package_come_before_those_in_the_cache(listed, monkeypatch):
-    models.install("m", listed)
+    registry.install("m", listed)
     monkeypatch.setitem(ENTRY, "file", str(listed))
-    assert models.install("m") == listed
+    assert registry.install("m") == listed
 
 
 def test_a_download_is_watched_and_goes_on_after_being_stopped(server):
@@ -166,18 +165,18 @@ def test_a_download_is_watched_and_goes_on_after_being_stopped(server):
 
 def test_only_a_reranker_reranks(listed):
     with pytest.raises(ModelError, match="cannot rerank"):
-        models.load_reranker("m")
+        registry.load_reranker("m")
 
 
 def test_every_model_but_the_default_is_pinned():
-    registry = tomllib.loads((ROOT / "models" / "registry.toml").read_text("utf-8"))
+    entries = tomllib.loads((ROOT / "models" / "registry.toml").read_text("utf-8"))
     loose = [
         name
-        for name, entry in registry.items()
-        if name != models.DEFAULT and not re.fullmatch(r"[0-9a-f]{64}", entry.get("sha256", ""))
+        for name, entry in entries.items()
+        if name != registry.DEFAULT and not re.fullmatch(r"[0-9a-f]{64}", entry.get("sha256", ""))
     ]
     assert loose == []
-    assert registry[models.RERANKER]["reranker"]
+    assert registry[registry.RERANKER]["reranker"]
 
 
 def test_what_pins_a_file_can_be_pasted_into_the_registry(listed, monkeypatch, capsys):

@@ -58,9 +58,9 @@ def join_rerank(words: list[str]) -> list[str]:
 
 def names_reranker(word: str) -> bool:
     """Whether a word is a model that reranks: one of the list, or a file with an entry like the list's."""
-    from rs_text_search_plugin import models  # noqa: PLC0415 - few searches need the list
+    from rs_text_search_plugin.models import registry  # noqa: PLC0415 - few searches need the list
 
-    return word in models.rerankers() or word.endswith(".toml")
+    return word in registry.rerankers() or word.endswith(".toml")
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 from types import FrameType
 
-from rs_text_search_plugin.engine.errors import Cancelled, QueryError, SearchError
+from rs_text_search_plugin.contracts.errors import Cancelled, QueryError, SearchError
 from rs_text_search_plugin.engine.output.export import export_index
 from rs_text_search_plugin.engine.service.jobs import Job, Json, explain, plain
 from rs_text_search_plugin.engine.service.operations import call
@@ -131,7 +131,7 @@ def models(session: Session, args: Namespace, watch: Watch) -> Json:
 
 def train(session: Session, args: Namespace, watch: Watch) -> Json:
     """Trains a model into a folder."""
-    from rs_text_search_plugin.models.training.pipeline import pipeline as training  # noqa: PLC0415 - only here is the training code needed
+    from rs_text_search_plugin.models.training import pipeline as training  # noqa: PLC0415 - only here is the training code needed
 
     return plain(
         training.train(
@@ -148,7 +148,7 @@ def train(session: Session, args: Namespace, watch: Watch) -> Json:
 
 def evaluate(session: Session, args: Namespace, watch: Watch) -> Json:
     """Retrieval or zero-shot figures."""
-    from rs_text_search_plugin.models.evaluation.retrieval import retrieval as evaluation  # noqa: PLC0415
+    from rs_text_search_plugin.models.evaluation import retrieval as evaluation  # noqa: PLC0415
 
     return plain(
         evaluation.evaluate(

@@ -200,10 +200,10 @@ def _filelock() -> str:
 def _model() -> str:
     import numpy as np
 
-    from rs_text_search_plugin import models
+    from rs_text_search_plugin.models import devices, registry
 
-    device = models.choose_device("auto")
-    encoder = models.load("compact", device.name)
+    device = devices.choose_device("auto")
+    encoder = registry.load("compact", device.name)
     tile = np.random.default_rng(0).integers(0, 256, (1, encoder.size, encoder.size, 3), np.uint8)
     start = time.perf_counter()
     both = np.concatenate([encoder.images(tile), encoder.texts(["storage tanks"])])

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rs_text_search_plugin.engine.errors import RasterError
-from rs_text_search_plugin.engine.types import I32, I64, Window
+from rs_text_search_plugin.contracts.arrays import I32, I64
+from rs_text_search_plugin.contracts.errors import RasterError
+from rs_text_search_plugin.contracts.messages import Window
 
 Transform = tuple[float, float, float, float, float, float]
 """Affine (a, b, c, d, e, f): X = a*x + b*y + c, Y = d*x + e*y + f, from px to map units."""

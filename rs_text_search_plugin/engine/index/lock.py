@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from rs_text_search_plugin.engine.errors import IndexMismatch, IndexStoreError
+from rs_text_search_plugin.contracts.errors import IndexMismatch, IndexStoreError
 
 from .meta import Meta, read_meta, write_json
 from .parts import read_columns, read_note

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rs_text_search_plugin.engine.errors import IndexStoreError
+from rs_text_search_plugin.contracts.errors import IndexStoreError
 from rs_text_search_plugin.engine.raster.reader import Stretch
 from rs_text_search_plugin.engine.raster.sources import file_facts, is_named
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rs_text_search_plugin.engine.errors import IndexStoreError
-from rs_text_search_plugin.engine.types import F32, I64
+from rs_text_search_plugin.contracts.arrays import F32, I64
+from rs_text_search_plugin.contracts.errors import IndexStoreError
 
 from .grid import Lattice, footprints, windows
 

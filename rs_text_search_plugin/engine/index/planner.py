@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rs_text_search_plugin.engine.errors import IndexStoreError, RasterError
+from rs_text_search_plugin.contracts.errors import IndexStoreError, RasterError
+from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
 from rs_text_search_plugin.engine.raster.sources import absolute, file_facts
 from rs_text_search_plugin.engine.search.area import Zone
-from rs_text_search_plugin.engine.types import Encoder
 from rs_text_search_plugin.version import VERSION
 
 from .grid import Lattice, footprints, lattice, windows

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rs_text_search_plugin.engine.errors import IndexStoreError
-from rs_text_search_plugin.engine.types import Window
+from rs_text_search_plugin.contracts.errors import IndexStoreError
+from rs_text_search_plugin.contracts.messages import Window
 
 from .grid import Corners, footprint
 from .meta import Meta, raster_changed, read_meta

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rs_text_search_plugin.engine.errors import IndexMismatch, IndexStoreError
+from rs_text_search_plugin.contracts.arrays import F32, I32, I64
+from rs_text_search_plugin.contracts.errors import IndexMismatch, IndexStoreError
 from rs_text_search_plugin.engine.raster.sources import absolute, is_named
-from rs_text_search_plugin.engine.types import F32, I32, I64
 
 from . import grid
 from .meta import Meta, raster_changed, read_meta

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rs_text_search_plugin.engine.errors import Cancelled, RasterError
+from rs_text_search_plugin.contracts.arrays import F32, U8
+from rs_text_search_plugin.contracts.errors import Cancelled, RasterError
+from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.raster.reader import Raster
 from rs_text_search_plugin.engine.raster.sources import gdal_options
 from rs_text_search_plugin.engine.raster.strips import Skipped, Strips
-from rs_text_search_plugin.engine.types import F32, U8, Encoder
 
 from .meta import Meta, read_meta, write_json
 from .parts import Part, part_name, parts_of, read_note, write_part

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from rs_text_search_plugin.engine.errors import ExportError
+from rs_text_search_plugin.contracts.errors import ExportError
+from rs_text_search_plugin.contracts.messages import Match
 from rs_text_search_plugin.engine.raster.crs import projjson
-from rs_text_search_plugin.engine.types import Match
 
 from .footprints import Footprints, footprints
 

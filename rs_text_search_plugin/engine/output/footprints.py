@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from rs_text_search_plugin.engine.errors import ExportError
+from rs_text_search_plugin.contracts.arrays import I64
+from rs_text_search_plugin.contracts.errors import ExportError
 from rs_text_search_plugin.engine.raster import crs
-from rs_text_search_plugin.engine.types import I64
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index

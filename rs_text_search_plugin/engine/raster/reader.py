@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rs_text_search_plugin.engine.errors import RasterError
-from rs_text_search_plugin.engine.types import U8, Window
+from rs_text_search_plugin.contracts.arrays import U8
+from rs_text_search_plugin.contracts.errors import RasterError
+from rs_text_search_plugin.contracts.messages import Window
 
 from .georeference import georeference, pixel_metres
 from .sources import gdal_options, is_remote

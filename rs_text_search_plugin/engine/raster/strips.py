@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rs_text_search_plugin.engine.errors import RasterError
+from rs_text_search_plugin.contracts.arrays import I64, U8
+from rs_text_search_plugin.contracts.errors import RasterError
+from rs_text_search_plugin.contracts.messages import Window
 from rs_text_search_plugin.engine.index.grid import Lattice, window
 from rs_text_search_plugin.engine.index.parts import Part
-from rs_text_search_plugin.engine.types import I64, U8, Window
 
 from .reader import Raster, Stretch, Valid
 

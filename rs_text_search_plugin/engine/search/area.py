@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rs_text_search_plugin.engine.errors import QueryError
+from rs_text_search_plugin.contracts.errors import QueryError
 from rs_text_search_plugin.engine.raster import crs as projections
 
 if TYPE_CHECKING:

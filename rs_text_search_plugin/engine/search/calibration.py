@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rs_text_search_plugin import models
-from rs_text_search_plugin.engine.types import F32, Encoder
+from rs_text_search_plugin.contracts.arrays import F32
+from rs_text_search_plugin.contracts.protocols import Encoder
+from rs_text_search_plugin.models import registry
 
 STRONG, POSSIBLE = 80.0, 50.0
 """From these scores on a place is called strong or possible."""
@@ -66,7 +67,7 @@ class Line:
 
 def calibration(encoder: Encoder) -> Calibration:
     """The constants fitted to exactly this encoder, else the defaults."""
-    found = models.constants(encoder.name)
+    found = registry.constants(encoder.name)
     if found.get("fingerprint") != encoder.fingerprint:
         return DEFAULTS
     return Calibration(**{name: float(found[name]) for name in Calibration.__dataclass_fields__})

@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rs_text_search_plugin import models
-from rs_text_search_plugin.engine.types import F32, Encoder
+from rs_text_search_plugin.contracts.arrays import F32
+from rs_text_search_plugin.contracts.protocols import Encoder
+from rs_text_search_plugin.models import registry
 from rs_text_search_plugin.models.label_prompts import phrases as model_phrases
 
 from . import query_embedding as word_vectors
@@ -173,7 +174,7 @@ def main() -> None:
     table = {
         Path(row["image"]).stem: row for row in map(json.loads, args.data.read_text("utf-8").splitlines())
     }
-    encoder = models.load(args.model, "cpu")
+    encoder = registry.load(args.model, "cpu")
     rows = [table[Path(str(name)).stem] for name in stored["image_names"]]
     pictures = truth(encoder, stored["images"].astype(np.float32), rows)
     found = fit(pictures.part(0))

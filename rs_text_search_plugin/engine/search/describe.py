@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rs_text_search_plugin.engine.types import F32, I64, Description, Encoder, Tag
+from rs_text_search_plugin.contracts.arrays import F32, I64
+from rs_text_search_plugin.contracts.messages import Description, Tag
+from rs_text_search_plugin.contracts.protocols import Encoder
 
 from . import query_embedding as word_vectors
 from . import vocabulary

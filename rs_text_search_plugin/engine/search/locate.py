@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rs_text_search_plugin.engine.errors import QueryError
+from rs_text_search_plugin.contracts.arrays import I64, U8
+from rs_text_search_plugin.contracts.errors import QueryError
+from rs_text_search_plugin.contracts.messages import Window
 from rs_text_search_plugin.engine.index.store import Index
 from rs_text_search_plugin.engine.raster.crs import CrsUnusableError, moved
 from rs_text_search_plugin.engine.raster.reader import open_raster
-from rs_text_search_plugin.engine.types import I64, U8, Window
 
 
 def tiles_at(index: Index, x: float, y: float, crs: str | None = None) -> I64:

@@ -10,8 +10,10 @@ from importlib.resources import files
 import numpy as np
 import tomllib
 
-from rs_text_search_plugin.engine.errors import QueryError
-from rs_text_search_plugin.engine.types import F32, Encoder, Query
+from rs_text_search_plugin.contracts.arrays import F32
+from rs_text_search_plugin.contracts.errors import QueryError
+from rs_text_search_plugin.contracts.messages import Query
+from rs_text_search_plugin.contracts.protocols import Encoder
 
 from .spelling import repaired
 

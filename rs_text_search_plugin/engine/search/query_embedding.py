@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rs_text_search_plugin.engine.types import F32, Encoder
+from rs_text_search_plugin.contracts.arrays import F32
+from rs_text_search_plugin.contracts.protocols import Encoder
 
 from .query import phrases, unit
 from .vocabulary import source, words

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
-from rs_text_search_plugin.engine.errors import ExportError
-from rs_text_search_plugin.engine.types import F32, I32
+from rs_text_search_plugin.contracts.arrays import F32, I32
+from rs_text_search_plugin.contracts.errors import ExportError
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index

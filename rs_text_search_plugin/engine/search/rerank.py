@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rs_text_search_plugin.engine.errors import Cancelled, RasterError
+from rs_text_search_plugin.contracts.arrays import F32, U8
+from rs_text_search_plugin.contracts.errors import Cancelled, RasterError
+from rs_text_search_plugin.contracts.messages import Match, Query
+from rs_text_search_plugin.contracts.protocols import Reranker
 from rs_text_search_plugin.engine.raster.reader import open_raster
 from rs_text_search_plugin.engine.service.jobs import Job
-from rs_text_search_plugin.engine.types import F32, U8, Match, Query, Reranker
 
 from .query import tidy
 from .search import SearchResult, without

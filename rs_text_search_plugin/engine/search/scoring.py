@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rs_text_search_plugin.engine.types import F32, I64
+from rs_text_search_plugin.contracts.arrays import F32, I64
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rs_text_search_plugin.engine.errors import QueryError
-from rs_text_search_plugin.engine.types import F32, I32, I64, Encoder, Match, Query, Window
+from rs_text_search_plugin.contracts.arrays import F32, I32, I64
+from rs_text_search_plugin.contracts.errors import QueryError
+from rs_text_search_plugin.contracts.messages import Match, Query, Window
+from rs_text_search_plugin.contracts.protocols import Encoder
 
 from . import query as queries
 from . import query_embedding as word_vectors

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rs_text_search_plugin.engine.errors import SearchError
-from rs_text_search_plugin.engine.types import Window
+from rs_text_search_plugin.contracts.errors import SearchError
+from rs_text_search_plugin.contracts.messages import Window
 
 Json = dict[str, Any]
 

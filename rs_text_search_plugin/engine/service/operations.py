@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rs_text_search_plugin import models
-from rs_text_search_plugin.engine.errors import Cancelled, ModelError, QueryError
+from rs_text_search_plugin.contracts.errors import Cancelled, ModelError, QueryError
+from rs_text_search_plugin.contracts.messages import Match, Query, Window
 from rs_text_search_plugin.engine.index import planner as indexing
 from rs_text_search_plugin.engine.index import status, store
 from rs_text_search_plugin.engine.output import export as exporting
@@ -22,7 +22,7 @@ from rs_text_search_plugin.engine.search import regions
 from rs_text_search_plugin.engine.search import rerank as reranking
 from rs_text_search_plugin.engine.search import search as searching
 from rs_text_search_plugin.engine.search.query import tidy, understood
-from rs_text_search_plugin.engine.types import Match, Query, Window
+from rs_text_search_plugin.models import devices, registry
 from rs_text_search_plugin.version import VERSION
 
 from .jobs import Job, Json, plain
@@ -54,14 +54,14 @@ def hello(session: Session, job: Job) -> Json:
         "version": VERSION,
         "protocol": PROTOCOL,
         "python": platform.python_version(),
-        "device": models.choose_device("auto"),
-        "devices": models.devices(),
+        "device": devices.choose_device("auto"),
+        "devices": devices.devices(),
     }
 
 
 def list_models(session: Session, job: Job) -> Json:
     """Every model of the registry."""
-    return {"models": models.available()}
+    return {"models": registry.available()}
 
 
 def install(session: Session, job: Job, *, model: str, file: str | None = None) -> Json:
@@ -72,7 +72,7 @@ def install(session: Session, job: Job, *, model: str, file: str | None = None) 
             raise Cancelled("The download was stopped.", "The next one goes on from there.")
         job.progress(done, total)
 
-    return {"path": models.install(model, file, watch)}
+    return {"path": registry.install(model, file, watch)}
 
 
 def info(
@@ -108,7 +108,7 @@ def index(
     if report.tiles > report.resumed:
         session.speeds[encoder.fingerprint] = report.tiles_per_s
     seconds = time.monotonic() - start
-    return {**vars(report), "seconds": seconds, "device": models.choose_device(device).label}
+    return {**vars(report), "seconds": seconds, "device": devices.choose_device(device).label}
 
 
 def _options(source: str, how: Json) -> indexing.IndexOptions:
@@ -155,7 +155,7 @@ def search(  # noqa: PLR0913 - one per field of the request
     opened = [session.index(name) for name in indexes]
     query = Query(text, without, _marks(like), _marks(unlike))
     again = rerank and tidy(text)  # a reranker reads words only
-    reranker = session.reranker(models.RERANKER if rerank is True else str(rerank)) if again else None
+    reranker = session.reranker(registry.RERANKER if rerank is True else str(rerank)) if again else None
     result = searching.search(
         opened,
         _encoder_of(session, opened),

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, BinaryIO, NoReturn
 
-from rs_text_search_plugin.engine.errors import Cancelled, QueryError
+from rs_text_search_plugin.contracts.errors import Cancelled, QueryError
 
 from .jobs import Job, Json, Meter, explain
 from .operations import call

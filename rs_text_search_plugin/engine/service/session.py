@@ -12,10 +12,10 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from rs_text_search_plugin import models
-from rs_text_search_plugin.engine.errors import IndexStoreError
+from rs_text_search_plugin.contracts.errors import IndexStoreError
+from rs_text_search_plugin.contracts.protocols import Encoder, Reranker
 from rs_text_search_plugin.engine.index import store
-from rs_text_search_plugin.engine.types import Encoder, Reranker
+from rs_text_search_plugin.models import devices, registry
 
 T = TypeVar("T")
 
@@ -68,12 +68,12 @@ class Session:
 
     def encoder(self, model: str = "compact", device: str = "auto") -> Encoder:
         """A loaded model. Raises: ModelError."""
-        place = models.choose_device(device).name
-        return self.encoders.get((model, place), lambda: models.load(model, place))
+        place = devices.choose_device(device).name
+        return self.encoders.get((model, place), lambda: registry.load(model, place))
 
     def reranker(self, model: str) -> Reranker:
         """A loaded reranker. Raises: ModelError."""
-        return self.rerankers.get(model, lambda: models.load_reranker(model))
+        return self.rerankers.get(model, lambda: registry.load_reranker(model))
 
     def index(self, name: str) -> store.Index:
         """An index by its folder, or by the raster it stands beside. Raises: IndexStoreError."""

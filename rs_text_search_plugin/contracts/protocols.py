@@ -1,0 +1,39 @@
+"""What the engine asks of a model."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from .arrays import F32, U8
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Maps tiles and texts into one space of unit vectors, where a dot product is their likeness."""
+
+    name: str
+    fingerprint: str
+    """sha256 of weights and preprocessing, 64 hex digits; part of every index."""
+    dim: int
+    """Length of an embedding."""
+    size: int
+    """Side of the square the network sees, px. Tiles of any size are resized to it on the device."""
+
+    def images(self, tiles: U8) -> F32:
+        """(n, h, w, 3) RGB uint8 -> (n, dim) unit length."""
+        ...
+
+    def texts(self, texts: list[str]) -> F32:
+        """n texts -> (n, dim) unit length."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Scores text-tile pairs together; slower and finer than an Encoder."""
+
+    name: str
+
+    def pairs(self, text: str, tiles: U8) -> F32:
+        """(n, h, w, 3) RGB uint8 -> (n,) probability that the text fits, 0-1."""
+        ...

@@ -1,0 +1,43 @@
+"""Queries that the vocabulary knows are helped by its other words for the same thing."""
+
+import numpy as np
+import pytest
+
+from rs_text_search_plugin.engine.search import query_embedding as word_vectors
+from rs_text_search_plugin.engine.search import vocabulary
+from rs_text_search_plugin.engine.search.query import phrases
+from tests.engine.fakes import ColourEncoder
+
+
+@pytest.fixture
+def encoder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return ColourEncoder(name="words")
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("taxiway", "taxiway"),
+        ("The Taxiways", "taxiway"),
+        ("cloverleaf", "motorway junction"),
+        ("a parking lot", "car park"),
+    ],
+)
+def test_entries_are_found_by_name_and_synonym_in_either_number(typed, name):
+    row = word_vectors.entries()[word_vectors._bare(typed)]
+    assert vocabulary.words()[row].name == name
+
+
+def test_a_name_goes_before_a_synonym_of_another_entry():
+    for row, word in enumerate(vocabulary.words()):
+        assert word_vectors.entries()[word_vectors._bare(word.name)] == row
+
+
+def test_only_whole_entries_are_helped(encoder):
+    texts = ["cloverleaf", "red roofs", "a red cloverleaf near water"]
+    plain, helped = phrases(encoder, texts), word_vectors.asked(encoder, texts)
+    entry = word_vectors.vectors(encoder)[word_vectors.entries()["cloverleaf"]]
+    assert np.array_equal(helped[2], plain[2])
+    assert float(helped[0] @ entry) > float(plain[0] @ entry) + 0.01
+    assert np.allclose(np.linalg.norm(helped, axis=1), 1, atol=1e-5)
