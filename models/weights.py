@@ -21,6 +21,8 @@ from urllib.request import Request, urlopen
 
 from rs_text_search_plugin.contracts.errors import ModelError
 
+from . import files
+
 CHUNK = 1 << 20
 TIMEOUT_S = 30.0
 Consent = Callable[["Remote"], bool]
@@ -54,12 +56,8 @@ class Remote:
 
 
 def cache_folder() -> Path:
-    """Downloads live in $RS_TEXT_SEARCH_CACHE, else in the person's cache folder."""
-    chosen = os.environ.get("RS_TEXT_SEARCH_CACHE")
-    if chosen:
-        return Path(chosen)
-    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "rs_text_search" / "weights"
+    """Where downloads and the person's own models live."""
+    return files.cache_folder("weights")
 
 
 def fetch(remote: Remote, consent: Consent, watch: Watch = no_watch) -> Path:

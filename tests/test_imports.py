@@ -45,7 +45,7 @@ ENGINE_LIBRARIES = {
     "filelock",
     "safetensors",
 }
-MODEL_LIBRARIES = {"numpy", "torch", "openvino", "open_clip", "safetensors", "PIL", "faiss"}
+MODEL_LIBRARIES = {"numpy", "torch", "openvino", "open_clip", "safetensors", "PIL", "faiss", "platformdirs"}
 LIBRARIES = {
     "contracts": set(),
     "contracts.arrays": {"numpy"},  # for type checkers only

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sys
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -23,23 +22,13 @@ import numpy.typing as npt
 from rs_text_search_plugin.contracts.arrays import F32, I32, I64
 from rs_text_search_plugin.contracts.errors import IndexMismatch, IndexStoreError
 from rs_text_search_plugin.engine.raster.sources import absolute, is_named
+from rs_text_search_plugin.models.files import cache_folder
 
 from . import grid
 from .meta import Meta, raster_changed, read_meta
 from .parts import part_name, read_columns
 
 SUFFIX = ".rsidx"
-
-
-def user_cache() -> Path:
-    """This user's folder for things that can be made again."""
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"))
-    elif sys.platform == "darwin":
-        root = Path.home() / "Library/Caches"
-    else:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "rs-text-search"
 
 
 def index_folder(source: str | Path, out: str | Path | None = None) -> Path:
@@ -52,7 +41,7 @@ def index_folder(source: str | Path, out: str | Path | None = None) -> Path:
         if beside.exists() or os.access(beside.parent, os.W_OK):
             return beside
     digest = hashlib.sha256(absolute(source).encode()).hexdigest()[:12]
-    return user_cache() / "indexes" / f"{digest}-{name}"
+    return cache_folder("indexes") / f"{digest}-{name}"
 
 
 class Index:

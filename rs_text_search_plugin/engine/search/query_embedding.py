@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -12,16 +12,10 @@ import numpy as np
 
 from rs_text_search_plugin.contracts.arrays import F32
 from rs_text_search_plugin.contracts.protocols import Encoder
+from rs_text_search_plugin.models import files
 
 from .query import phrases, unit
 from .vocabulary import source, words
-
-
-def cache_folder() -> Path:
-    """Where this program keeps what it can make again: the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
-    return Path(base) / "rs-text-search"
-
 
 ENTRY_SHARE = 0.5
 """Say of the vocabulary in a query that is one of its entries, against the typed words' 1."""
@@ -58,7 +52,7 @@ def vectors(encoder: Encoder) -> F32:
     """(words, dim) unit length, row for row with `words()`; made once per encoder and kept on disk."""
     recipe = hashlib.sha256(source() + encoder.fingerprint.encode()).hexdigest()[:24]
     if recipe not in _known:
-        path = cache_folder() / f"vocabulary-{recipe}.npy"
+        path = files.cache_folder("vocabulary") / f"{recipe}.npy"
         shape = (len(words()), encoder.dim)
         found = _read(path)
         if found is None or found.shape != shape:
@@ -85,11 +79,7 @@ def _read(path: Path) -> F32 | None:
 
 
 def _keep(path: Path, found: F32) -> None:
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.save(file, found)
-        part.replace(path)
-    except OSError:  # a home that cannot be written: embed again next time
-        part.unlink(missing_ok=True)
+    with suppress(OSError):  # a home that cannot be written: embed again next time
+        files.make_private_folder(path.parent)
+        with files.written_whole(path) as part:
+            np.save(part, found)

@@ -137,8 +137,7 @@ def test_a_new_date_alone_is_no_change(folder, raster, encoder):
 @pytest.fixture
 def sealed(monkeypatch, tmp_path):
     """Makes the system say that a folder is read-only, to root too; the user's cache is elsewhere."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(store.sys, "platform", "linux")
+    monkeypatch.setenv("RS_TEXT_SEARCH_CACHE", str(tmp_path / "cache"))
     real = os.access
 
     def seal(folder):

@@ -22,7 +22,7 @@ def colour_words(monkeypatch, tmp_path):
     for module in ("describe.vocabulary", "query_embedding"):
         monkeypatch.setattr(f"rs_text_search_plugin.engine.search.{module}.words", lambda: entries)
     monkeypatch.setattr(word_vectors, "_known", {})
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("RS_TEXT_SEARCH_CACHE", str(tmp_path))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.engine.fakes import ColourEncoder
 
 @pytest.fixture
 def encoder(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("RS_TEXT_SEARCH_CACHE", str(tmp_path))
     return ColourEncoder(name="words")
 
 

@@ -84,7 +84,7 @@ def test_without_open_clip_the_error_says_what_to_install(checkpoint, monkeypatc
 @pytest.fixture
 def own(checkpoint, monkeypatch):
     """The folder in which a person keeps models of their own."""
-    monkeypatch.setenv("RS_TEXT_SEARCH_CACHE", str(checkpoint.parent))
+    monkeypatch.setattr("rs_text_search_plugin.models.files.cache_folder", lambda kind: checkpoint.parent)
     return checkpoint.parent
 
 
