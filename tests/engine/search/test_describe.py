@@ -81,7 +81,7 @@ def test_word_vectors_come_from_the_cache_the_second_time_and_a_damaged_one_is_m
     monkeypatch, tmp_path
 ):
     first = word_vectors.vectors(ColourEncoder())
-    (file,) = (tmp_path / "rs-text-search").iterdir()
+    (file,) = (tmp_path / "vocabulary").iterdir()
     monkeypatch.setattr(word_vectors, "_known", {})
     with monkeypatch.context() as sealed:
         sealed.setattr(word_vectors, "_embed", None)
