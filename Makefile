@@ -6,6 +6,8 @@ SHELL       := /bin/bash
 PLUGIN   := rs_text_search_plugin
 PYTHON   := .venv/bin/python
 QGIS_PY  := .venv-qgis/bin/python
+# The system's Python where it is new enough, else the first on PATH.
+BASE_PY  := $(shell for p in /usr/bin/python3 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VERSION  := $(shell sed -n 's/^version=//p' metadata.txt)
 ZIP      := dist/$(PLUGIN)-$(VERSION).zip
 SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
@@ -33,12 +35,15 @@ qgis: deploy .venv/.ready build/.system  ## open QGIS desktop with the plugin en
 	@qgis --profiles-path $(abspath $(PROFILE)) --profile test --nologo --noversioncheck build/demo/scene.tif
 
 test: test-engine test-plugin test-e2e  ## run every test: engine and models, QGIS side offscreen, a real QGIS under Xvfb
+	@echo "lines covered: engine $$($(call covered,engine,$(PLUGIN)/engine/*)) %, models $$($(call covered,engine,models/*)) %, plugin $$($(call covered,plugin,$(PLUGIN)/*)) %"
+
+covered = $(PYTHON) -m coverage report --data-file=build/coverage-$(1) --include='$(2)' $(if $(filter plugin,$(1)),--omit='$(PLUGIN)/engine/*') --format=total
 
 test-engine: .venv/.ready
-	@$(PYTHON) -m pytest tests/engine tests/models tests/bench tests/test_project.py
+	@COVERAGE_FILE=build/coverage-engine $(PYTHON) -m pytest --cov --cov-report= tests/engine tests/models tests/bench tests/test_project.py
 
 test-plugin: .venv/.ready .venv-qgis/.ready
-	@QT_QPA_PLATFORM=offscreen $(QGIS_PY) -m pytest tests/plugin tests/test_imports.py
+	@COVERAGE_FILE=build/coverage-plugin QT_QPA_PLATFORM=offscreen $(QGIS_PY) -m pytest --cov --cov-report= tests/plugin tests/test_imports.py
 
 test-e2e: .venv/.ready build/.system
 	@$(PYTHON) -m pytest tests/e2e
@@ -73,7 +78,7 @@ clean:  ## remove everything that was built, the environments too
 # ---- what the targets above stand on ----
 .venv/.ready: pyproject.toml resources/engine-requirements.txt resources/engine-requirements-alone.txt | build/.python
 	@echo "Setting up the engine's environment in .venv (once; a few minutes)"
-	@python3 -m venv .venv
+	@$(BASE_PY) -m venv .venv
 	@$(PYTHON) -m pip install -q --no-deps --retries 0 $(TORCH_INDEX) $$(grep '^torch==' resources/engine-requirements.txt) $(QUIETLY)
 	@$(PYTHON) -m pip install -q -r resources/engine-requirements.txt wheel $(QUIETLY)
 	@$(PYTHON) -m pip install -q --no-deps -r resources/engine-requirements-alone.txt $(QUIETLY)
@@ -82,12 +87,12 @@ clean:  ## remove everything that was built, the environments too
 
 .venv-qgis/.ready: build/.system
 	@/usr/bin/python3 -m venv --system-site-packages .venv-qgis
-	@$(QGIS_PY) -m pip install -q pytest pytest-qgis pytest-qt pytest-timeout $(QUIETLY)
+	@$(QGIS_PY) -m pip install -q pytest pytest-qgis pytest-qt pytest-timeout pytest-cov $(QUIETLY)
 	@touch $@
 
 build/.python:
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed as python3."; exit 1; }
-	@python3 -c 'import ensurepip, venv' 2>/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq python3-venv; }
+	@[ -n "$(BASE_PY)" ] || { echo "Python 3.11 or newer is needed as python3."; exit 1; }
+	@$(BASE_PY) -c 'import ensurepip, venv' 2>/dev/null || { $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq python3-venv; }
 	@mkdir -p build && touch $@
 
 build/.system:
