@@ -13,7 +13,7 @@ import torch
 from rs_text_search_plugin.models import checkpoint
 from rs_text_search_plugin.models.evaluation.hub_correction import Hubs
 from rs_text_search_plugin.models.systems import clip
-from rs_text_search_plugin.models.systems.base import FusionSystem, System
+from rs_text_search_plugin.models.systems.base import FusionSystem, Maps, System
 from rs_text_search_plugin.models.weights import sha256
 from torch import Tensor
 from torch.nn import functional as fn
@@ -70,6 +70,11 @@ class Seeing:
         with runtime.precision(self.device, exact=exact):
             return self.system.embed_images(maps)
 
+    def relevance(self, tiles: Tensor, query: Tensor) -> Tensor:
+        """(B, INPUT_PX, INPUT_PX, 3) RGB uint8 and (dim,) -> (B, g, g) what each place adds to the cosine."""
+        maps = self.sight(tiles)
+        return self.system.relevance(Maps(maps.middle.float(), maps.last.float()), query)  # type: ignore[operator]
+
     def texts(self, texts: Sequence[str]) -> Tensor:
         """n texts -> (n, dim) unit length."""
         return self.system.embed_texts(texts)
@@ -111,6 +116,22 @@ class TorchEncoder:
             return np.empty((0, self.dim), np.float32)
         with torch.inference_mode():
             return self.towers.texts(texts).float().cpu().numpy()
+
+
+class SpatialTorchEncoder(TorchEncoder):
+    """A SpatialEncoder (see contracts/protocols.py) over a system that can tell what each place adds."""
+
+    towers: Seeing
+
+    def relevance(self, tiles: U8, query: F32) -> F32:
+        """(n, h, w, 3) RGB uint8 and (dim,) -> (n, g, g) shares of the cosine."""
+        wanted = torch.from_numpy(query).to(self.device)
+        step, found = BATCH[self.device.type], []
+        with torch.inference_mode():
+            for start in range(0, len(tiles), step):
+                x = squares(_tensor(tiles[start : start + step]).to(self.device), self.size)
+                found.append(self.towers.relevance(x, wanted).cpu().numpy())
+        return np.concatenate(found)
 
 
 def likeness(encoder: Encoder, images: F32, texts: F32) -> F32:
@@ -156,7 +177,12 @@ def build(entry: Mapping[str, Any], path: Path, device: str) -> TorchEncoder:
     else:
         towers, dim = clip.load(path, entry).to(place), entry["dim"]
     mark = fingerprint(entry, path)
-    encoder = TorchEncoder(entry["name"], towers, mark, dim=dim, size=entry["size_px"], device=place)
+    made = (
+        SpatialTorchEncoder
+        if isinstance(towers, Seeing) and hasattr(towers.system, "relevance")
+        else TorchEncoder
+    )
+    encoder = made(entry["name"], towers, mark, dim=dim, size=entry["size_px"], device=place)
     encoder.hubs = towers.system.hubs if isinstance(towers, Seeing) else None
     return encoder
 

@@ -19,7 +19,7 @@ from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .base import Batch, Facts, Maps, System
+from .base import GRID, Batch, Facts, Maps, System
 
 START_SCALE = 30.0
 """One over the temperature that training begins with."""
@@ -92,6 +92,21 @@ class ImageHead(nn.Module):
         pooled = torch.einsum("bth,bthd->bhd", attention, heads).reshape(b, w)
         return self.pooled(self.drop(pooled)) + self.mean(self.drop(tokens.mean(1)))  # type: ignore[no-any-return]
 
+    def parts(self, tokens: Tensor, detail: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens (B, P, 1024) and detail (B, 512) -> what each place adds to the output (B, P, dim), and the output
+        (B, dim), not yet of unit length.
+
+        Pooling is linear once the attention is known, so that places, detail and biases add up exactly."""
+        tokens = self.norm_tokens(tokens)
+        x = self.look(tokens, detail)  # (B, P + 1, W)
+        b, t, w = x.shape
+        weighted = (
+            self.attend(x).softmax(1).unsqueeze(-1) * x.view(b, t, -1, w // self.attend.out_features)
+        ).view(b, t, w)
+        added = weighted @ self.pooled.weight.T  # (B, P + 1, dim)
+        places = added[:, :-1] + tokens @ self.mean.weight.T / tokens.shape[1]
+        return places, places.sum(1) + added[:, -1] + self.pooled.bias + self.mean.bias
+
 
 class TextHead(nn.Module):
     """(B, 384) sentence vector -> (B, dim), not yet of unit length."""
@@ -121,6 +136,12 @@ class Compact(System):
     def embed_images(self, maps: Maps) -> Tensor:
         """-> (B, dim) unit vectors."""
         return fn.normalize(self.image_head(maps.last, maps.middle.mean(1)).float(), dim=1)
+
+    def relevance(self, maps: Maps, query: Tensor) -> Tensor:
+        """Maps of B pictures and a unit vector (dim,) -> (B, GRID, GRID): what each place adds to their cosine."""
+        places, whole = self.image_head.parts(maps.last, maps.middle.mean(1))
+        shares = (places.float() @ query) / whole.float().norm(dim=1, keepdim=True)
+        return shares.view(-1, GRID, GRID)
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """n texts -> (n, dim) unit vectors."""
