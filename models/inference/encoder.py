@@ -70,8 +70,9 @@ class Seeing:
         with runtime.precision(self.device, exact=exact):
             return self.system.embed_images(maps)
 
-    def relevance(self, tiles: Tensor, query: Tensor) -> Tensor:
-        """(B, INPUT_PX, INPUT_PX, 3) RGB uint8 and (dim,) -> (B, g, g) what each place adds to the cosine."""
+    def relevance(self, tiles: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, INPUT_PX, INPUT_PX, 3) RGB uint8 and (dim,) -> cosines (B,), and what each place adds
+        to them (B, g, g)."""
         maps = self.sight(tiles)
         return self.system.relevance(Maps(maps.middle.float(), maps.last.float()), query)  # type: ignore[operator]
 
@@ -123,15 +124,16 @@ class SpatialTorchEncoder(TorchEncoder):
 
     towers: Seeing
 
-    def relevance(self, tiles: U8, query: F32) -> F32:
-        """(n, h, w, 3) RGB uint8 and (dim,) -> (n, g, g) shares of the cosine."""
+    def relevance(self, tiles: U8, query: F32) -> tuple[F32, F32]:
+        """(n, h, w, 3) RGB uint8 and (dim,) -> cosines (n,), and (n, g, g) what each place adds to them."""
         wanted = torch.from_numpy(query).to(self.device)
         step, found = BATCH[self.device.type], []
         with torch.inference_mode():
             for start in range(0, len(tiles), step):
                 x = squares(_tensor(tiles[start : start + step]).to(self.device), self.size)
-                found.append(self.towers.relevance(x, wanted).cpu().numpy())
-        return np.concatenate(found)
+                found.append([part.cpu().numpy() for part in self.towers.relevance(x, wanted)])
+        cosines, shares = zip(*found, strict=True)
+        return np.concatenate(cosines), np.concatenate(shares)
 
 
 def likeness(encoder: Encoder, images: F32, texts: F32) -> F32:

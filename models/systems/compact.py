@@ -137,11 +137,12 @@ class Compact(System):
         """-> (B, dim) unit vectors."""
         return fn.normalize(self.image_head(maps.last, maps.middle.mean(1)).float(), dim=1)
 
-    def relevance(self, maps: Maps, query: Tensor) -> Tensor:
-        """Maps of B pictures and a unit vector (dim,) -> (B, GRID, GRID): what each place adds to their cosine."""
+    def relevance(self, maps: Maps, query: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps of B pictures and a unit vector (dim,) -> their cosines (B,), and what each place adds to them
+        (B, GRID, GRID)."""
         places, whole = self.image_head.parts(maps.last, maps.middle.mean(1))
-        shares = (places.float() @ query) / whole.float().norm(dim=1, keepdim=True)
-        return shares.view(-1, GRID, GRID)
+        length = whole.norm(dim=1)
+        return whole @ query / length, (places @ query / length[:, None]).view(-1, GRID, GRID)
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """n texts -> (n, dim) unit vectors."""

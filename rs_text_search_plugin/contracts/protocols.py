@@ -32,9 +32,9 @@ class Encoder(Protocol):
 class SpatialEncoder(Encoder, Protocol):
     """An Encoder that tells which parts of a tile make it similar to a query."""
 
-    def relevance(self, tiles: U8, query: F32) -> F32:
-        """(n, h, w, 3) RGB uint8 and a query's unit vector (dim,) -> (n, g, g): what each cell of a g x g grid over
-        the tile adds to the cosine of tile and query."""
+    def relevance(self, tiles: U8, query: F32) -> tuple[F32, F32]:
+        """(n, h, w, 3) RGB uint8 and a query's unit vector (dim,) -> cosines (n,) of tiles and query, and (n, g, g)
+        what each cell of a g x g grid over the tile adds to them."""
         ...
 
 

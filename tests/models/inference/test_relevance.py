@@ -25,7 +25,7 @@ def test_what_is_in_a_corner_is_relevant_there(shipped):
     tile = np.full((1, 192, 192, 3), 110, np.uint8)
     tile[0, :64, :64] = pictures()[0, :64, :64]
     wanted = shipped.images(np.tile(tile[:, :64, :64], (1, 3, 3, 1)))[0]
-    shares = shipped.relevance(tile, wanted)[0]
+    _, (shares,) = shipped.relevance(tile, wanted)
     assert shares.shape == (6, 6)
     assert np.unravel_index(shares.argmax(), shares.shape)[0] < 2
     assert np.unravel_index(shares.argmax(), shares.shape)[1] < 2
@@ -34,9 +34,10 @@ def test_what_is_in_a_corner_is_relevant_there(shipped):
 def test_relevance_takes_as_many_tiles_as_come(shipped):
     query = shipped.texts([TEXTS[0]])[0]
     tiles = pictures()
-    some = shipped.relevance(tiles, query)
-    assert some.shape == (20, 6, 6)
-    np.testing.assert_allclose(some[3], shipped.relevance(tiles[3:4], query)[0], atol=0.02)
+    cosines, shares = shipped.relevance(tiles, query)
+    assert shares.shape == (20, 6, 6)
+    np.testing.assert_allclose(cosines, shipped.images(tiles) @ query, atol=0.02)
+    np.testing.assert_allclose(shares[3], shipped.relevance(tiles[3:4], query)[1][0], atol=0.02)
 
 
 def _tensor(tiles):
