@@ -31,7 +31,7 @@ SYSTEMS = """
 
 All share one image backbone: ResNet50-V2 stages 1-3 from ImageNet, its last stage tuned by `compact`'s
 recipe on the training captions. I2T and T2I are recall at 1 / 5 / 10 in
-percent, by the cosine less what is due to hubs (docs/decisions/0012-hub-correction.md); "cosine" is mR by the cosine alone;
+percent, after hub correction (docs/decisions/0012-hub-correction.md); "cosine" is mR by the cosine alone;
 "MR" is mR after GaLR's multivariate rerank, which needs all queries of the split at once. In MTGFE-style `compact`'s
 towers propose 32 candidates for each query and its fusion encoder orders them; "cosine" and "MR" are the towers'.
 Speeds of all were taken in turns in one run on 2 cores, best of three: read them against each other. Text: one query
