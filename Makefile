@@ -52,7 +52,7 @@ check: .venv/.ready  ## ruff, mypy, and the plugin site's security scan
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m tests.e2e.profile build/typed >/dev/null  # the layout in which models/ is a part of the package
-	@cd build/typed/profiles/test/python/plugins && MYPYPATH=. $(CURDIR)/$(PYTHON) -m mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/build/typed/mypy -p $(PLUGIN).engine -p $(PLUGIN).models
+	@cd build/typed/profiles/test/python/plugins && MYPYPATH=.:$(CURDIR)/tests/stubs $(CURDIR)/$(PYTHON) -m mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/build/typed/mypy -p $(PLUGIN)
 	@$(PYTHON) -m bandit -q -r $(PLUGIN) models resources -t $(BANDIT_RULES)
 	@$(PYTHON) -m detect_secrets scan $(PLUGIN) models resources | $(PYTHON) -c "import json,sys; r=json.load(sys.stdin)['results']; sys.exit('possible secrets: '+json.dumps(r, indent=1) if r else 0)"
 	@echo "check: clean"

@@ -103,7 +103,8 @@ def end(process: QProcess, patience_ms: int = 1000) -> None:
 
 def exit_reason(process: QProcess) -> str:
     """Why a process is no longer there, as a clause: "the engine stopped because ..."."""
-    if process.error() == QProcess.ProcessError.FailedToStart:
+    error = process.error()  # type: ignore[operator]  # Qt 5 has a signal of the same name
+    if error == QProcess.ProcessError.FailedToStart:
         return f"it could not be started ({process.errorString()})"
     code = process.exitCode() & 0xFFFFFFFF
     if code in NT_STATUS:

@@ -260,7 +260,7 @@ class EngineClient(QObject):
     def _deliver(self, message: Json) -> None:
         request_id = message.get("id")
         pending = self._pending.get(request_id) if isinstance(request_id, int) else None
-        if pending is None:
+        if pending is None or request_id is None:
             return
         if "event" in message:
             if message["event"] == "progress":

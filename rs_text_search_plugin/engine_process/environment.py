@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import platform
 from collections import deque
+from functools import partial
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from qgis.core import Qgis, QgsSettings
 from qgis.PyQt.QtCore import QT_VERSION_STR, QLockFile, QObject, QProcess, QStandardPaths, pyqtSignal
@@ -108,8 +109,8 @@ class Environment(QObject):
             self._lock = None
             self.failed.emit("Another QGIS is setting up the engine.", "Wait until it is done.")
             return
-        self._steps = steps(folder, resource("engine-requirements.txt"), VERSION)
-        self._advance(lambda: next(self._steps))
+        build = self._steps = steps(folder, resource("engine-requirements.txt"), VERSION)
+        self._advance(lambda: next(build))
 
     def cancel(self) -> None:
         """Stops a build; the environment that was there before stays."""
@@ -137,17 +138,17 @@ class Environment(QObject):
             self._say(f"{command.title} ...")
         self._output = b""
         process = self._process = new_process(self)
-        process.readyReadStandardOutput.connect(self._read)
-        process.readyReadStandardError.connect(self._read_errors)
+        process.readyReadStandardOutput.connect(partial(self._read, process))
+        process.readyReadStandardError.connect(partial(self._read_errors, process))
         process.finished.connect(self._finished)
         process.errorOccurred.connect(self._could_not_start)
         process.start(command.program, list(command.arguments))
         process.closeWriteChannel()
 
-    def _read(self) -> None:
+    def _read(self, process: QProcess) -> None:
         """Complete lines are shown; pip's raw progress becomes a number."""
         before = self._output.count(b"\n")
-        self._output += bytes(self._process.readAllStandardOutput())
+        self._output += bytes(process.readAllStandardOutput())
         for line in self._output.split(b"\n")[before:-1]:
             self._show(line.decode("utf-8", "replace").strip())
 
@@ -158,8 +159,8 @@ class Environment(QObject):
         elif line and not line.startswith(("{", "[")):
             self._say(line)
 
-    def _read_errors(self) -> None:
-        for line in bytes(self._process.readAllStandardError()).decode("utf-8", "replace").splitlines():
+    def _read_errors(self, process: QProcess) -> None:
+        for line in bytes(process.readAllStandardError()).decode("utf-8", "replace").splitlines():
             if line.strip():
                 self._say(line.strip())
 
@@ -168,11 +169,13 @@ class Environment(QObject):
             self._finished(-1, QProcess.ExitStatus.NormalExit)
 
     def _finished(self, code: int, status: QProcess.ExitStatus) -> None:
-        process, self._process = self._process, None
+        process, self._process, build = self._process, None, self._steps
+        if process is None or build is None:
+            return
         process.deleteLater()
         ok = code == 0 and status == QProcess.ExitStatus.NormalExit
         outcome = Outcome(ok, self._output.decode("utf-8", "replace"))
-        self._advance(lambda: self._steps.send(outcome))
+        self._advance(lambda: build.send(outcome))
 
     def _say(self, line: str) -> None:
         self.log.append(line)
@@ -196,7 +199,7 @@ class Environment(QObject):
             self._lock = None
 
 
-def diagnostics(hello: dict, stderr: str, log: list[str]) -> str:
+def diagnostics(hello: dict[str, Any], stderr: str, log: list[str]) -> str:
     """A report to paste into an issue: versions, device, log; names of the person's folders are left out."""
     python = find_python()
     facts = {

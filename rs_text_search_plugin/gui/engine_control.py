@@ -131,12 +131,15 @@ class EngineControl(QObject):
 
     def _build_menu(self, parent: QWidget) -> QMenu:
         menu = QMenu(parent)
-        menu.addAction(
-            "Help", lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(resource("help.html"))))
-        )
+        menu.addAction("Help", open_help)
         menu.addAction("Models ...", self.models_wanted.emit)
         menu.addAction("Copy diagnostics", self.copy_diagnostics)
         menu.addSeparator()
         menu.addAction("Set up or repair engine ...", self.build)
         menu.addAction("Remove engine ...", self.remove)
         return menu
+
+
+def open_help() -> None:
+    """Show the help page in the person's browser."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(resource("help.html"))))

@@ -31,6 +31,7 @@ from .wording import size
 COLUMNS = ("Model", "Weights", "On disk", "Tiles/s", "Licence")
 ROWS_MAX = 8
 SIDE = (720, 600)  # px
+RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class ModelsDialog(QDialog):
@@ -166,7 +167,7 @@ class ModelsDialog(QDialog):
         ):
             item.setToolTip(column, tip)
         for column in (2, 3):
-            item.setTextAlignment(column, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            item.setTextAlignment(column, RIGHT)  # type: ignore[arg-type]  # int in Qt 5, a flag in Qt 6
         return item
 
     def _build(self) -> None:
@@ -182,10 +183,10 @@ class ModelsDialog(QDialog):
         self.card.anchorClicked.connect(open_address)
         self.card.setAccessibleName("Card of the model")
         self.card.setToolTip("Data, licences, figures and limits of the model")
-        column = QVBoxLayout(self)
-        column.addWidget(self.list)
-        column.addWidget(self.card, 1)
-        column.addLayout(self._build_weights())
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.list)
+        layout.addWidget(self.card, 1)
+        layout.addLayout(self._build_weights())
         self.list.currentItemChanged.connect(lambda *_: self._show_model())
 
     def _build_weights(self) -> QVBoxLayout:

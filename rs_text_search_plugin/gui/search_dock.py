@@ -15,6 +15,7 @@ from rs_text_search_plugin.gui.rasters.raster_panel import RasterPanel
 from rs_text_search_plugin.gui.results.match_gallery import ASKED
 from rs_text_search_plugin.gui.results.results_panel import FETCHED, ResultsPanel
 from rs_text_search_plugin.map.result_layers import ResultLayers
+from rs_text_search_plugin.map.tile_geometry import wkt2_of
 
 from .description_panel import DescriptionPanel
 from .engine_control import EngineControl
@@ -197,8 +198,7 @@ class SearchDock(QgsDockWidget):
         self.show_error(error)
 
     def _place(self, point: QgsPointXY, crs: QgsCoordinateReferenceSystem) -> Json:
-        wkt = crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT_PREFERRED)
-        where = {"crs": wkt} if crs.isValid() else {}
+        where = {"crs": wkt2_of(crs)} if crs.isValid() else {}
         return {"indexes": self.rasters.indexes(), "x": point.x(), "y": point.y(), **where}
 
     def _export(self) -> None:
@@ -288,7 +288,7 @@ class SearchDock(QgsDockWidget):
         self.rasters.queue.forget()
         self.pages.setCurrentIndex(0)
 
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 - Qt's name
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
         """Start the engine when the panel is first seen. QGIS shows every panel it is given, if only to hide it."""
         super().showEvent(event)
         QTimer.singleShot(0, self._seen)

@@ -39,7 +39,7 @@ def moved(
 
 def covers(raster: Raster, point: QgsPointXY, crs: QgsCoordinateReferenceSystem) -> bool:
     """Whether the raster's index reaches a point of the map; known without asking the engine."""
-    ring = raster.info.get("footprint")
+    ring = raster.info.get("footprint") or []
     there = moved(point, crs, crs_from(raster.info.get("crs"))) if ring else None
     if there is None:
         return False

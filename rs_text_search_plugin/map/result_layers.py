@@ -97,13 +97,14 @@ class ResultLayers:
             QgsProject.instance().removeMapLayer(self._matches_id)
         group = QgsProject.instance().layerTreeRoot().findGroup(GROUP)
         if group is not None and not group.children():
-            group.parent().removeChildNode(group)
+            QgsProject.instance().layerTreeRoot().removeChildNode(group)
         self.canvas.refresh()
 
     @property
     def matches(self) -> QgsVectorLayer | None:
         """The layer of matches, unless there is none or the person removed it."""
-        return QgsProject.instance().mapLayer(self._matches_id)
+        layer = QgsProject.instance().mapLayer(self._matches_id)
+        return layer if isinstance(layer, QgsVectorLayer) else None
 
     def fly_to(self, corners: list[list[float]], crs: str | None) -> None:
         """Centre the map on a tile and flash it."""

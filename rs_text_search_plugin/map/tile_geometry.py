@@ -23,6 +23,12 @@ def crs_from(text: str | None) -> QgsCoordinateReferenceSystem:
     return crs
 
 
+def wkt2_of(crs: QgsCoordinateReferenceSystem) -> str:
+    """WKT2 of a valid CRS."""
+    variant = QgsCoordinateReferenceSystem.WktVariant
+    return crs.toWkt(variant.WKT_PREFERRED)  # type: ignore[attr-defined]  # the stubs know only later names
+
+
 def tile_geometry(
     corners: list[list[float]], source: QgsCoordinateReferenceSystem, target: QgsCoordinateReferenceSystem
 ) -> QgsGeometry | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
+    QgsMapLayer,
     QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
@@ -26,6 +27,7 @@ from rs_text_search_plugin.assets import icon
 from rs_text_search_plugin.engine_process.client import EngineClient, EngineError, Json
 from rs_text_search_plugin.engine_process.environment import find_python
 from rs_text_search_plugin.map.raster_source import source_of
+from rs_text_search_plugin.map.tile_geometry import wkt2_of
 
 MISSING = (
     "The search engine is not set up. Open the Text Search panel and press “Set up engine”, "
@@ -62,6 +64,16 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """Whether there is a Python to run the engine with."""
         return (True, "") if find_python() else (False, MISSING)
 
+    def processAlgorithm(  # noqa: N802
+        self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback | None
+    ) -> Json:
+        """What QGIS calls, perhaps without somebody who listens."""
+        return self.work(parameters, context, feedback or QgsProcessingFeedback())
+
+    def work(self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> Json:
+        """Do what the algorithm is for; returns its outputs. Raises: QgsProcessingException."""
+        raise NotImplementedError
+
     def ask(self, op: str, args: Json, feedback: QgsProcessingFeedback) -> Json:
         """One operation on an engine of its own, with progress and cancel. Raises: QgsProcessingException."""
         python = find_python()
@@ -84,9 +96,9 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             client.stop()
 
 
-def checked(layer: QgsRasterLayer | None) -> QgsRasterLayer:
+def checked(layer: QgsMapLayer | None) -> QgsRasterLayer:
     """The layer. Raises: QgsProcessingException for what GDAL does not read."""
-    if layer is None or layer.providerType() != "gdal":
+    if not isinstance(layer, QgsRasterLayer) or layer.providerType() != "gdal":
         raise QgsProcessingException("Only rasters that GDAL reads as a file or address can be searched.")
     return layer
 
@@ -123,12 +135,13 @@ def area_of(algorithm: EngineAlgorithm, parameters: Json, name: str, context: Qg
     ring = [[box.xMinimum(), box.yMinimum()], [box.xMaximum(), box.yMinimum()]]
     ring += [[box.xMaximum(), box.yMaximum()], [box.xMinimum(), box.yMaximum()], ring[0]]
     area: dict[str, Any] = {"area": {"type": "Polygon", "coordinates": [ring]}}
-    return {**area, "area_crs": crs.toWkt(crs.WktVariant.WKT2_2018)} if crs.isValid() else area
+    return {**area, "area_crs": wkt2_of(crs)} if crs.isValid() else area
 
 
 def advanced(parameter: QgsProcessingParameterDefinition) -> QgsProcessingParameterDefinition:
     """The parameter, shown among the advanced ones."""
-    parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagAdvanced)
+    flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced  # type: ignore[attr-defined]  # a later name in the stubs
+    parameter.setFlags(parameter.flags() | flag)
     return parameter
 
 

@@ -11,6 +11,7 @@ from qgis.core import (
 )
 
 from rs_text_search_plugin.engine_process.client import Json
+from rs_text_search_plugin.map.tile_geometry import wkt2_of
 
 from .algorithm import EngineAlgorithm, index_parameters, indexes_of
 
@@ -40,13 +41,11 @@ class DescribeAlgorithm(EngineAlgorithm):
         self.addOutput(QgsProcessingOutputString(TAGS, "Tags"))
         self.addOutput(QgsProcessingOutputNumber(TILE_ID, "Tile"))
 
-    def processAlgorithm(  # noqa: N802 - QGIS's name
-        self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> Json:
+    def work(self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> Json:
         """Describe, and log the tags."""
         point = self.parameterAsPoint(parameters, POINT, context)
         crs = self.parameterAsPointCrs(parameters, POINT, context)
-        where = {"crs": crs.toWkt(crs.WktVariant.WKT2_2018)} if crs.isValid() else {}
+        where = {"crs": wkt2_of(crs)} if crs.isValid() else {}
         request = {"indexes": indexes_of(self, parameters, context), "x": point.x(), "y": point.y(), **where}
         found = self.ask("describe", request, feedback)
         feedback.pushInfo(found["sentence"])

@@ -50,9 +50,7 @@ class ExportAlgorithm(EngineAlgorithm):
         self.addParameter(QgsProcessingParameterFileDestination(OUTPUT, "File", FORMATS))
         self.addOutput(QgsProcessingOutputNumber(FEATURES, "Footprints written"))
 
-    def processAlgorithm(  # noqa: N802 - QGIS's name
-        self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> Json:
+    def work(self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> Json:
         """Export, and pass warnings on."""
         source = self.parameterAsSource(parameters, INPUT, context)
         if source is None:

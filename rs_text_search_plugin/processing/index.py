@@ -76,9 +76,7 @@ class IndexAlgorithm(EngineAlgorithm):
             self.addParameter(parameter)
         self.addOutput(QgsProcessingOutputNumber(TILES, "Tiles indexed"))
 
-    def processAlgorithm(  # noqa: N802 - QGIS's name
-        self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> Json:
+    def work(self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> Json:
         """Index, and say what was left out."""
         report = self.ask("index", self._request(parameters, context), feedback)
         feedback.pushInfo(

@@ -69,7 +69,7 @@ class Style(QgsProcessingLayerPostProcessorInterface):
         self.colour = colour
 
     def postProcessLayer(  # noqa: N802 - QGIS's name
-        self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+        self, layer: QgsMapLayer | None, context: QgsProcessingContext, feedback: QgsProcessingFeedback | None
     ) -> None:
         """Style the layer."""
         self.colour(layer)
@@ -121,9 +121,7 @@ class SearchAlgorithm(EngineAlgorithm):
         self.addOutput(QgsProcessingOutputNumber(STRONG, "Strong places"))
         self.addOutput(QgsProcessingOutputNumber(POSSIBLE, "Possible places"))
 
-    def processAlgorithm(  # noqa: N802 - QGIS's name
-        self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> Json:
+    def work(self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> Json:
         """Search, write the matches, say what stands out."""
         heat = self.parameterAsOutputLayer(parameters, HEAT, context)
         request = {
@@ -150,7 +148,7 @@ class SearchAlgorithm(EngineAlgorithm):
         """Footprints in the first raster's CRS."""
         fields = QgsFields()
         for name, kind in FIELDS:
-            fields.append(QgsField(name, kind))
+            fields.append(QgsField(name, kind))  # type: ignore[call-overload]  # QVariant.Type in Qt 5
         crs = crs_from(result["sources"][0]["crs"])
         sink, destination = self.parameterAsSink(
             parameters, OUTPUT, context, fields, QgsWkbTypes.Type.Polygon, crs
@@ -171,7 +169,7 @@ class SearchAlgorithm(EngineAlgorithm):
         return destination
 
 
-def attributes(match: Json, source: Json, result: Json) -> list:
+def attributes(match: Json, source: Json, result: Json) -> list[Any]:
     """Values in the order of FIELDS."""
     raster = Path(source["source"]).name
     place = [match["id"], match["region"], match["index"]]

@@ -71,16 +71,16 @@ def test_unload_takes_out_what_load_put_in(iface, qtbot):
 def test_loading_starts_no_engine(iface, qtbot):
     plugin = load(iface)
     qtbot.wait(50)
-    assert not plugin.engine.is_running()
-    assert not plugin.dock.isVisible()
+    assert not plugin.window.engine.is_running()
+    assert not plugin.window.dock.isVisible()
     plugin.unload()
 
 
 def test_seeing_the_panel_starts_it_and_unload_ends_it(iface, qtbot):
     plugin = load(iface)
-    with qtbot.waitSignal(plugin.engine.ready, timeout=5000):
-        plugin.dock.show()
-    pid = plugin.engine._process.processId()
+    with qtbot.waitSignal(plugin.window.engine.ready, timeout=5000):
+        plugin.window.dock.show()
+    pid = plugin.window.engine._process.processId()
     plugin.unload()
     assert not Path(f"/proc/{pid}").exists()
 
@@ -88,8 +88,8 @@ def test_seeing_the_panel_starts_it_and_unload_ends_it(iface, qtbot):
 def test_reloaded_twice_as_the_plugin_reloader_does(iface, qtbot):
     for _ in range(3):
         plugin = load(iface)
-        with qtbot.waitSignal(plugin.engine.ready, timeout=5000):
-            plugin.dock.show()
+        with qtbot.waitSignal(plugin.window.engine.ready, timeout=5000):
+            plugin.window.dock.show()
         plugin.unload()
         qtbot.wait(50)
     assert providers() == []
@@ -97,12 +97,12 @@ def test_reloaded_twice_as_the_plugin_reloader_does(iface, qtbot):
 
 def test_unload_while_indexing_leaves_nothing(iface, qtbot, tmp_path):
     plugin = load(iface)
-    with qtbot.waitSignal(plugin.engine.ready, timeout=5000):
-        plugin.dock.show()
+    with qtbot.waitSignal(plugin.window.engine.ready, timeout=5000):
+        plugin.window.dock.show()
     news = []
-    plugin.engine.request("index", {"source": str(tmp_path / "slow.tif")}, on_progress=news.append)
+    plugin.window.engine.request("index", {"source": str(tmp_path / "slow.tif")}, on_progress=news.append)
     qtbot.waitUntil(lambda: bool(news), timeout=5000)
-    pid = plugin.engine._process.processId()
+    pid = plugin.window.engine._process.processId()
     plugin.unload()
     assert not Path(f"/proc/{pid}").exists()
 
@@ -111,7 +111,7 @@ def test_project_closed_with_the_panel_open(iface, qtbot, tmp_path):
     path = str(tmp_path / "scene.tif")
     gdal.GetDriverByName("GTiff").Create(path, 10, 10, 3).FlushCache()
     plugin = load(iface)
-    plugin.dock.show()
+    plugin.window.dock.show()
     QgsProject.instance().addMapLayer(QgsRasterLayer(path, "scene"))
     QgsProject.instance().clear()
     qtbot.wait(50)
@@ -132,7 +132,7 @@ def test_processing_alone_imports_no_widgets_of_ours(qgis_app):
         del sys.modules[name]
     importlib.import_module("rs_text_search_plugin.plugin")
     loaded = {n.split(".")[1] for n in sys.modules if n.startswith("rs_text_search_plugin.")}
-    assert not loaded & {"search_dock", "map_actions", "layers", "match_gallery"}
+    assert not loaded & {"gui", "window_parts", "search_dock", "map_actions"}
 
 
 def test_no_widget_is_left_behind(iface, qtbot):

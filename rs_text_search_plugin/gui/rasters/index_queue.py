@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Callable
 
 from qgis.PyQt.QtCore import QObject, pyqtSignal
@@ -64,7 +65,7 @@ class IndexQueue(QObject):
         self._waiting = [
             (raster, options) for raster, options in self._waiting if raster.layer_id not in layer_ids
         ]
-        if self._task is not None and self._current.layer_id in layer_ids:
+        if self._task is not None and self._current is not None and self._current.layer_id in layer_ids:
             self._task.cancel()
 
     def forget(self) -> None:
@@ -101,16 +102,11 @@ class IndexQueue(QObject):
         self._current = raster
         self.progress.emit(raster.name, {})
         self._task = EngineTask(self.engine, f"Index {raster.name}")
-        self._task.start(
-            "index",
-            arguments(raster, options),
-            self._done,
-            self._failed,
-            lambda progress: self.progress.emit(raster.name, progress),
-        )
+        show, done = partial(self.progress.emit, raster.name), partial(self._done, raster.name)
+        self._task.start("index", arguments(raster, options), done, self._failed, show)
 
-    def _done(self, result: dict[str, Any]) -> None:
-        self.indexed.emit(self._current.name, result)
+    def _done(self, name: str, result: dict[str, Any]) -> None:
+        self.indexed.emit(name, result)
         self._next()
 
     def _failed(self, error: EngineError) -> None:

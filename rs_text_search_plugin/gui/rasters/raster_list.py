@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer
+from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import QPoint, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTreeWidget, QTreeWidgetItem, QWidget
 
@@ -36,14 +36,14 @@ class Raster:
 
     @property
     def state(self) -> str:
-        return self.info.get("state", "")
+        return str(self.info.get("state", ""))
 
     @property
     def searchable(self) -> bool:
-        return self.state in SEARCHABLE and self.info["tiles"] > 0
+        return self.state in SEARCHABLE and bool(self.info["tiles"])
 
 
-def raster_of(layer: QgsMapLayer) -> Raster:
+def raster_of(layer: QgsRasterLayer) -> Raster:
     """What the panel needs to know of a raster layer."""
     if layer.providerType() != "gdal":
         reason = f"Only what GDAL reads can be indexed; this layer comes from '{layer.providerType()}'."
@@ -63,12 +63,12 @@ def state_words(info: dict[str, Any]) -> str:
         return f"unfinished, {100 * info['tiles'] // max(1, info['tiles_planned'])} %"
     if info["state"] == OTHER_MODEL:
         return f"made with {info['model']}"
-    return STATE_WORDS.get(info["state"], info["state"])
+    return STATE_WORDS.get(info["state"], str(info["state"]))
 
 
 def detail(info: dict[str, Any]) -> str:
     """The state of an index in a sentence, and what to do about it."""
-    said = info.get("detail", "")
+    said: str = info.get("detail", "")
     if info.get("state") == OTHER_MODEL:
         said += "; to search it choose that model under Settings, or index the raster again"
     return said

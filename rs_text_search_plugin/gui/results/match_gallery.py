@@ -53,7 +53,7 @@ class MatchModel(QAbstractListModel):
             self._shown = shown
             self.endResetModel()
 
-    def match(self, index: QModelIndex) -> Match | None:
+    def match_at(self, index: QModelIndex) -> Match | None:
         """The match behind a row, None for an invalid one."""
         return self._shown[index.row()] if index.isValid() else None
 
@@ -89,7 +89,7 @@ class MatchModel(QAbstractListModel):
         return 0 if parent is not None and parent.isValid() else len(self._shown)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        match = self.match(index)
+        match = self.match_at(index)
         if match is None:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
@@ -162,12 +162,12 @@ class MatchGallery(QListView):
             self._soon.start()  # until nothing is missing
 
     def _show(self, index: QModelIndex) -> None:
-        match = self.matches.match(index)
+        match = self.matches.match_at(index)
         if match is not None:
             self.shown.emit(match)
 
     def _open_menu(self, position: QPoint) -> None:
-        match = self.matches.match(self.indexAt(position))
+        match = self.matches.match_at(self.indexAt(position))
         if match is not None:
             self.menu(match).exec(self.viewport().mapToGlobal(position))
 
