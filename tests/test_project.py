@@ -12,6 +12,7 @@ import tomllib
 from rs_text_search_plugin.version import VERSION
 
 ROOT = Path(__file__).parent.parent
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +60,22 @@ def test_pinned_requirements_satisfy_the_project() -> None:
     needed = re.search(r"^dependencies = \[(.*?)\]", project, re.MULTILINE | re.DOTALL)
     assert needed is not None
     assert set(re.findall(r'"([a-z0-9-]+)', needed[1])) <= pinned
+
+
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "models" / "cards").glob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_link_to_files_that_exist(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_contributing_names_files_that_exist() -> None:
+    named = re.findall(r"`((?:rs_text_search_plugin|models|resources|tests)/[\w/.]+)`", CONTRIBUTING)
+    assert len(named) >= 10
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_readme_fits_90_lines() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 90
