@@ -40,7 +40,7 @@ test: test-engine test-plugin test-e2e  ## run every test: engine and models, QG
 covered = $(PYTHON) -m coverage report --data-file=build/coverage-$(1) --include='$(2)' $(if $(filter plugin,$(1)),--omit='$(PLUGIN)/engine/*') --format=total
 
 test-engine: .venv/.ready
-	@COVERAGE_FILE=build/coverage-engine $(PYTHON) -m pytest --cov --cov-report= tests/engine tests/models tests/bench tests/test_project.py
+	@COVERAGE_FILE=build/coverage-engine $(PYTHON) -m pytest --cov --cov-report= tests/contracts tests/engine tests/models tests/bench tests/test_project.py
 
 test-plugin: .venv/.ready .venv-qgis/.ready
 	@COVERAGE_FILE=build/coverage-plugin QT_QPA_PLATFORM=offscreen $(QGIS_PY) -m pytest --cov --cov-report= tests/plugin tests/test_imports.py

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
 from functools import cache
 
 from rs_text_search_plugin.contracts.errors import ModelError
+from rs_text_search_plugin.contracts.operations.engine import Device
 
 # Read when torch comes. Its threads would go on spinning after each piece of work, on cores that OpenVINO and
 # the reader need: 11 % of an index run on 2 cores, and far more where other programs run.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-@dataclass(frozen=True)
-class Device:
-    """Where a model runs: `cpu` or `cuda:N`, its name for people, and why it was chosen."""
-
-    name: str
-    label: str
-    reason: str
 
 
 def choose_device(wanted: str = "auto") -> Device:

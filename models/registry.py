@@ -3,7 +3,6 @@ is loaded."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import tomllib
 
 from rs_text_search_plugin.contracts.errors import ModelError
+from rs_text_search_plugin.contracts.operations.engine import ModelInfo
 
 from .devices import choose_device
 from .weights import Consent, Remote, Watch, adopt, cache_folder, fetch, no_watch
@@ -23,33 +23,6 @@ DEFAULT = "compact"
 RERANKER = "mtgfe"
 CLIP = ("arch", "quick_gelu", "mean", "std")
 """What only open_clip's models need to tell."""
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """One line of the list of models."""
-
-    name: str
-    title: str
-    summary: str
-    dim: int
-    """Length of an embedding; 0 for a model that only reranks."""
-    size_px: int
-    bytes: int
-    """Of the weights, on disk."""
-    tiles_per_s: float | None
-    """How fast it embeds, on the machine its card names."""
-    licence: str
-    installed: bool
-    """Whether the weights are on this computer."""
-    reranker: bool
-    """Whether it can give the best matches a second look; it may be an encoder as well."""
-    file: str
-    """What its weights are called."""
-    url: str | None
-    """Where they can be had; None when there is no public address."""
-    card: str | None
-    """Path of the model card."""
 
 
 def available() -> list[ModelInfo]:

@@ -19,9 +19,11 @@ from torch import Tensor
 from torch.nn import functional as fn
 
 from rs_text_search_plugin.contracts.arrays import F32, U8
+from rs_text_search_plugin.contracts.errors import ModelError
 from rs_text_search_plugin.contracts.protocols import Encoder
 
 from . import runtime
+from .batches import Batches, joined
 
 PREPROCESSING = ("kind", "arch", "quick_gelu", "size_px", "mean", "std")
 BATCH = {"cpu": 16, "cuda": 256}
@@ -91,10 +93,16 @@ class TorchEncoder:
         self.fingerprint = fingerprint
         self.dim = dim
         self.size = size
-        self.device = device
+        self.device = str(device)
+        self.batches = Batches(BATCH[device.type])
         self.towers = towers
         self.hubs: Hubs | None = None
         """For `likeness`, where the model knows them."""
+
+    @property
+    def batch(self) -> int:
+        """Tiles it is best given at once."""
+        return self.batches.size
 
     @property
     def about(self) -> str:
@@ -103,13 +111,12 @@ class TorchEncoder:
 
     def images(self, tiles: U8) -> F32:
         """(n, h, w, 3) RGB uint8 -> (n, dim) unit length."""
-        found = np.empty((len(tiles), self.dim), np.float32)
-        step = BATCH[self.device.type]
         with torch.inference_mode():
-            for start in range(0, len(tiles), step):
-                x = squares(_tensor(tiles[start : start + step]).to(self.device), self.size)
-                found[start : start + step] = self.towers.images(x).float().cpu().numpy()
-        return found
+            return joined(self.batches.run(self._embed, tiles), self.dim)
+
+    def _embed(self, tiles: U8) -> F32:
+        x = squares(_tensor(tiles).to(self.device), self.size)
+        return self.towers.images(x).float().cpu().numpy()
 
     def texts(self, texts: list[str]) -> F32:
         """n texts -> (n, dim) unit length."""
@@ -127,12 +134,14 @@ class SpatialTorchEncoder(TorchEncoder):
     def relevance(self, tiles: U8, query: F32) -> tuple[F32, F32]:
         """(n, h, w, 3) RGB uint8 and (dim,) -> cosines (n,), and (n, g, g) what each place adds to them."""
         wanted = torch.from_numpy(query).to(self.device)
-        step, found = BATCH[self.device.type], []
+
+        def compare(part: U8) -> tuple[F32, F32]:
+            x = squares(_tensor(part).to(self.device), self.size)
+            cosines, shares = self.towers.relevance(x, wanted)
+            return cosines.cpu().numpy(), shares.cpu().numpy()
+
         with torch.inference_mode():
-            for start in range(0, len(tiles), step):
-                x = squares(_tensor(tiles[start : start + step]).to(self.device), self.size)
-                found.append([part.cpu().numpy() for part in self.towers.relevance(x, wanted)])
-        cosines, shares = zip(*found, strict=True)
+            cosines, shares = zip(*self.batches.run(compare, tiles), strict=True)
         return np.concatenate(cosines), np.concatenate(shares)
 
 
@@ -170,14 +179,17 @@ def squares(tiles: Tensor, size: int) -> Tensor:
 
 
 def build(entry: Mapping[str, Any], path: Path, device: str) -> TorchEncoder:
-    """A registry entry (with its `name`) and its weights -> an encoder on `device`."""
+    """A registry entry (with its `name`) and its weights -> an encoder on `device`. Raises ModelError."""
     place = torch.device(device)
     towers: Seeing | clip.ClipTowers
     if entry["kind"] == "system":
         system = checkpoint.load(path)
         towers, dim = Seeing(system, place), system.dim
-    else:
+    elif entry["kind"] == "clip":
         towers, dim = clip.load(path, entry).to(place), entry["dim"]
+    else:
+        hint = "Write `system` or `clip`; see docs/own-models.md."
+        raise ModelError(f"{entry['name']} is of an unknown kind, {entry['kind']!r}.", hint)
     mark = fingerprint(entry, path)
     made = (
         SpatialTorchEncoder

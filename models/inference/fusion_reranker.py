@@ -23,6 +23,7 @@ from torch import Tensor
 from rs_text_search_plugin.contracts.arrays import F32, I64, U8
 from rs_text_search_plugin.contracts.errors import ModelError
 
+from .batches import Batches, joined
 from .encoder import BATCH, squares
 from .runtime import floats, precision
 
@@ -114,19 +115,26 @@ class FusionReranker:
     def __init__(
         self, name: str, system: FusionSystem, device: torch.device, constants: Mapping[str, float]
     ) -> None:
-        self.name, self.system, self.device = name, system, device
+        self.name, self.system, self.device = name, system, str(device)
+        self.batches = Batches(BATCH[device.type])
         self.slope, self.offset = constants.get("slope", 1.0), constants.get("offset", 0.0)
+
+    @property
+    def batch(self) -> int:
+        """Tiles it is best given at once."""
+        return self.batches.size
 
     def pairs(self, text: str, tiles: U8) -> F32:
         """(n, h, w, 3) RGB uint8 -> (n,) probability that the text fits, 0-1."""
-        found = np.empty(len(tiles), np.float32)
-        step = BATCH[self.device.type]
-        with torch.inference_mode(), precision(self.device):
-            for start in range(0, len(tiles), step):
-                keys = _keys(self.system, tiles[start : start + step], self.device)
-                logits = self.system.match(keys, [text] * len(keys)).float()  # (n,)
-                found[start : start + step] = (self.slope * logits + self.offset).sigmoid().cpu().numpy()
-        return found
+        place = torch.device(self.device)
+
+        def judge(part: U8) -> F32:
+            keys = _keys(self.system, part, place)
+            logits = self.system.match(keys, [text] * len(keys)).float()  # (n,)
+            return (self.slope * logits + self.offset).sigmoid().cpu().numpy()  # type: ignore[no-any-return]
+
+        with torch.inference_mode(), precision(place):
+            return joined(self.batches.run(judge, tiles))
 
 
 def load(entry: Mapping[str, Any], path: Path, device: str) -> FusionReranker:

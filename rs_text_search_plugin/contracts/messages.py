@@ -1,18 +1,33 @@
-"""Values that cross from one part of the engine, or from one process, to another."""
-
-from __future__ import annotations
+"""Values that several operations share. Annotations are read at run time, on Python 3.9 too: no `X | Y` here."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from .fields import Count, Range, Score
+
+Point = tuple[float, float]
+"""x and y in a raster's CRS."""
+Corners = tuple[Point, ...]
+"""The 4 corners of a footprint, clockwise from the upper left."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A tile's place in its raster, in full-resolution px; y grows south."""
+    """A tile's place in its raster, in full-resolution px; y grows south. In JSON it is [x, y, width, height]."""
 
     x: int
     y: int
     width: int
     height: int
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A tile of an index."""
+
+    index: str
+    """The index's folder, or the raster that it lies beside."""
+    id: Count
 
 
 @dataclass(frozen=True)
@@ -27,20 +42,20 @@ class Query:
 
 @dataclass(frozen=True)
 class Match:
-    """A tile with a score. `corners` is the footprint in its raster's CRS: 4 (x, y), clockwise from the upper left."""
+    """A tile with a score."""
 
     index: str
-    id: int
-    row: int
-    col: int
-    score: float
-    """Calibrated, 0-100."""
-    rank: int
-    """From 1."""
-    region: int
+    """The index's folder."""
+    id: Count
+    row: Count
+    col: Count
+    score: Score
+    """Calibrated."""
+    rank: Annotated[int, Range(1, 2**53)]
+    region: Count
     """Number of the region of touching matches it belongs to, from 1; 0 when in none."""
     window: Window
-    corners: tuple[tuple[float, float], ...]
+    corners: Corners
 
 
 @dataclass(frozen=True)
@@ -50,8 +65,8 @@ class Tag:
     name: str
     group: str
     """land cover, land use, object or attribute."""
-    score: float
-    """Calibrated, 0-100."""
+    score: Score
+    """Calibrated."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +74,10 @@ class Description:
     """What stands in a tile: ranked tags and one sentence made of those that are sure."""
 
     index: str
-    id: int
-    corners: tuple[tuple[float, float], ...]
+    """The index's folder."""
+    id: Count
+    corners: Corners
     sentence: str
     sure: bool
+    """Whether the best tag is strong."""
     tags: tuple[Tag, ...] = field(default=())

@@ -9,7 +9,9 @@ from .arrays import F32, U8
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Maps tiles and texts into one space of unit vectors, where a dot product is their likeness."""
+    """Maps tiles and texts into one space of unit vectors, where a dot product is their similarity.
+
+    When the device's memory runs out, the model halves its own batches; callers need not know."""
 
     name: str
     fingerprint: str
@@ -18,6 +20,10 @@ class Encoder(Protocol):
     """Length of an embedding."""
     size: int
     """Side of the square the network sees, px. Tiles of any size are resized to it on the device."""
+    device: str
+    """`cpu` or `cuda:N`."""
+    batch: int
+    """Tiles it is best given at once: few on a CPU, so that a cancel acts within a second, many on a GPU."""
 
     def images(self, tiles: U8) -> F32:
         """(n, h, w, 3) RGB uint8 -> (n, dim) unit length."""
@@ -43,6 +49,10 @@ class Reranker(Protocol):
     """Scores text-tile pairs together; slower and finer than an Encoder."""
 
     name: str
+    device: str
+    """`cpu` or `cuda:N`."""
+    batch: int
+    """Tiles it is best given at once; between two batches a search can be cancelled."""
 
     def pairs(self, text: str, tiles: U8) -> F32:
         """(n, h, w, 3) RGB uint8 -> (n,) probability that the text fits, 0-1."""

@@ -39,25 +39,27 @@ class LiveSearch(QObject):
         def take(result: Json) -> None:
             self.found.emit(result)
             if rerank and arguments.get("text") and result["matches"]:
-                self._rerank(arguments, result)
+                self._rerank(result)
 
         self.drop()
         self._slow.start()
-        self._ask(arguments, take, self.failed.emit)
+        self._ask("search", arguments, take, self.failed.emit)
 
     def drop(self) -> None:
         """Forget the search under way."""
         self.engine.cancel(self._request)
         self._end()
 
-    def _rerank(self, arguments: Json, first: Json) -> None:
-        """The heat is the same in both answers and need not be made twice."""
-        self.said.emit(f"{first['verdict']} Looking again at the best ...")
-        again = {**arguments, "heat": False, "rerank": True}
-        self._ask(again, lambda result: self.found.emit({**result, "heat": first["heat"]}), self.kept.emit)
+    def _rerank(self, first: Json) -> None:
+        self.said.emit(f"{first['verdict']} Reranking the best ...")
+        self._ask("rerank", {"result": first["result"]}, self.found.emit, self.kept.emit)
 
     def _ask(
-        self, arguments: Json, take: Callable[[Json], None], fail: Callable[[EngineError], None]
+        self,
+        op: str,
+        arguments: Json,
+        take: Callable[[Json], None],
+        fail: Callable[[EngineError], None],
     ) -> None:
         turn = self._turn
 
@@ -69,7 +71,7 @@ class LiveSearch(QObject):
 
             return hear
 
-        self._request = self.engine.request("search", arguments, unless_dropped(take), unless_dropped(fail))
+        self._request = self.engine.request(op, arguments, unless_dropped(take), unless_dropped(fail))
 
     def _end(self) -> None:
         self._request = 0

@@ -10,6 +10,7 @@ from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 
+from rs_text_search_plugin.contracts.operations.search import export_row
 from rs_text_search_plugin.engine_process.client import EngineClient, EngineError, Json
 from rs_text_search_plugin.gui.rasters.raster_panel import RasterPanel
 from rs_text_search_plugin.gui.results.match_gallery import ASKED
@@ -211,8 +212,8 @@ class SearchDock(QgsDockWidget):
         """Save the matches that pass the filter; the format follows from the name's ending."""
         result = self.results.result
         known = {"path": path, "query": result["query"], "model": result["model"]}
-        wanted = {**known, "matches": self.results.shown_matches()}
-        self.engine.request("export", wanted, self._exported, self.show_error)
+        rows = [export_row(match) for match in self.results.shown_matches()]
+        self.engine.request("export", {**known, "matches": rows}, self._exported, self.show_error)
 
     def _exported(self, report: Json) -> None:
         self.inform(f"{count(report['features'], 'match')} saved.", report["path"])

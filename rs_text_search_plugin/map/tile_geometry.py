@@ -1,4 +1,4 @@
-"""A tile's footprint as a QGIS geometry, and back. No GUI: Processing uses it too."""
+"""A tile's footprint as a QGIS geometry. No GUI: Processing uses it too."""
 
 from __future__ import annotations
 
@@ -42,12 +42,3 @@ def tile_geometry(
     except QgsCsException:
         return None
     return polygon
-
-
-def corners_of(geometry: QgsGeometry, way: QgsCoordinateTransform) -> list[list[float]]:
-    """The 4 corners `tile_geometry` was made of: its edges are densified alike, so a quarter has one."""
-    polygon = QgsGeometry(geometry)
-    polygon.convertToSingleType()
-    ring = polygon.asPolygon()[0][:-1]
-    corners = [way.transform(point) if way.isValid() else point for point in ring[:: max(1, len(ring) // 4)]]
-    return [[point.x(), point.y()] for point in corners[:4]]

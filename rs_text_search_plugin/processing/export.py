@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from qgis.core import (
-    QgsCoordinateTransform,
     QgsFeature,
     QgsProcessing,
     QgsProcessingContext,
@@ -16,7 +15,6 @@ from qgis.core import (
 )
 
 from rs_text_search_plugin.engine_process.client import Json
-from rs_text_search_plugin.map.tile_geometry import corners_of, crs_from
 
 from .algorithm import EngineAlgorithm
 from .search import FIELDS
@@ -61,31 +59,13 @@ class ExportAlgorithm(EngineAlgorithm):
             "path": path,
             "query": features[0]["query"],
             "model": features[0]["model"],
-            "matches": self._matches(features, source, context, feedback),
+            "matches": [export_row(feature) for feature in features],
         }
         report = self.ask("export", request, feedback)
         for warning in report["warnings"]:
             feedback.pushWarning(warning)
         feedback.pushInfo(f"{report['features']:,} footprints in {', '.join(report['files'])}")
         return {OUTPUT: path, FEATURES: report["features"]}
-
-    def _matches(
-        self,
-        features: list[QgsFeature],
-        source: QgsProcessingFeatureSource,
-        context: QgsProcessingContext,
-        feedback: QgsProcessingFeedback,
-    ) -> list[Json]:
-        """Features as the engine's matches, their corners back in their raster's CRS."""
-        folders = sorted({feature["index"] for feature in features})
-        known = self.ask("info", {"indexes": folders}, feedback)["indexes"]
-        ways = {
-            folder: QgsCoordinateTransform(
-                source.sourceCrs(), crs_from(info["crs"]), context.transformContext()
-            )
-            for folder, info in zip(folders, known)
-        }
-        return [match_of(feature, ways[feature["index"]]) for feature in features]
 
 
 def matches_in(source: QgsProcessingFeatureSource) -> list[QgsFeature]:
@@ -100,8 +80,9 @@ def matches_in(source: QgsProcessingFeatureSource) -> list[QgsFeature]:
     return features
 
 
-def match_of(feature: QgsFeature, way: QgsCoordinateTransform) -> Json:
-    """A match as `search` returned it; a footprint has no need of row, column and window."""
-    numbers = {name: feature[name] for name in ("rank", "score", "region", "index")}
-    place = {"id": feature["tile_id"], "row": 0, "col": 0, "window": [0, 0, 0, 0]}
-    return {**numbers, **place, "corners": corners_of(feature.geometry(), way)}
+def export_row(feature: QgsFeature) -> Json:
+    """A match as `export` takes it: the engine knows the tile's footprint."""
+    return {
+        "id": feature["tile_id"],
+        **{name: feature[name] for name in ("index", "rank", "score", "region")},
+    }

@@ -49,6 +49,8 @@ class ColourEncoder:
     name: str = "colour"
     dim: int = DIM
     size: int = 16
+    device: str = "cpu"
+    batch: int = 16
     slow: float = 0.0
     noise: str = ""
     batches: list[int] = field(default_factory=list)
@@ -100,6 +102,8 @@ class RednessReranker:
     """Believes a tile the more the redder it is, whatever the text; `seen` are the (count, side) of each call."""
 
     name: str = "redness"
+    device: str = "cpu"
+    batch: int = 16
     seen: list[tuple[int, int]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 

@@ -46,6 +46,7 @@ BEAT_S = float(os.environ.get("FAKE_ENGINE_BEAT_S", "0.2"))
 Json = dict
 writing = threading.Lock()
 stopped: set[Any] = set()
+results: dict[str, Json] = {}
 working: list[Any] = []
 installed = set(os.environ.get("FAKE_ENGINE_INSTALLED", "").split())
 
@@ -167,8 +168,6 @@ def index(request_id: int, args: Json) -> Json:
 def search(request_id: int, args: Json) -> Json:
     text = args.get("text", "")
     misbehave(request_id, text)
-    if args.get("rerank"):
-        rerank_slowly(request_id, text)
     indexes = [str(folder_of(name)) for name in args["indexes"]]
     for name in indexes:
         if not (Path(name) / "meta.json").is_file():
@@ -178,9 +177,6 @@ def search(request_id: int, args: Json) -> Json:
         places = []
     matches = [match(rank, *place) for rank, place in enumerate(places[: args.get("top", 200)], start=1)]
     matches = [m for m in matches if m["score"] >= args.get("min_score", 0)]
-    if args.get("rerank"):  # the best the other way round
-        best = [{**m, "rank": rank} for rank, m in enumerate(reversed(matches[:64]), start=1)]
-        matches = best + matches[64:]
     sources = [{"index": name, "source": name[:-6], "crs": WKT, "gsd_m": 1.0} for name in indexes]
     counts = {"strong": min(10, len(matches)), "possible": 20, "tiles": 100 * len(indexes), "seconds": 0.01}
     verdict = (
@@ -189,14 +185,18 @@ def search(request_id: int, args: Json) -> Json:
         else "Nothing stands out."
     )
     result = {"query": text, "model": "compact", "verdict": verdict, **counts, "histogram": [5] * 20}
-    return {
-        **result,
-        "sources": sources,
-        "matches": matches,
-        "regions": [],
-        "heat": [],
-        "reranked": bool(args.get("rerank")),
-    }
+    result = {**result, "understood": "", "sources": sources, "matches": matches, "regions": [], "heat": []}
+    result = {**result, "reranked": False, "result": f"result-{len(results)}"}
+    results[result["result"]] = result
+    return rerank(request_id, result) if args.get("rerank") else result
+
+
+def rerank(request_id: int, args: Json) -> Json:
+    """The best 64 of a result the other way round."""
+    result = results[args["result"]]
+    rerank_slowly(request_id, result["query"])
+    best = [{**m, "rank": rank} for rank, m in enumerate(reversed(result["matches"][:64]), start=1)]
+    return {**result, "matches": best + result["matches"][64:], "reranked": True}
 
 
 def misbehave(request_id: int, text: str) -> None:
@@ -281,7 +281,8 @@ def export(_id: int, args: Json) -> Json:
 
 
 OPERATIONS = {
-    f.__name__: f for f in (models, install, info, plan, index, search, describe, locate, thumbnails, export)
+    f.__name__: f
+    for f in (models, install, info, plan, index, search, rerank, describe, locate, thumbnails, export)
 }
 
 

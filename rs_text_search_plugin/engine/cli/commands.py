@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import signal
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 from types import FrameType
+from typing import Any
 
+from rs_text_search_plugin.contracts.encode import encode
 from rs_text_search_plugin.contracts.errors import Cancelled, QueryError, SearchError
+from rs_text_search_plugin.contracts.operations.search import export_row
 from rs_text_search_plugin.engine.output.export import export_index
-from rs_text_search_plugin.engine.service.jobs import Job, Json, explain, plain
+from rs_text_search_plugin.engine.service.jobs import Job, Json, explain
 from rs_text_search_plugin.engine.service.operations import call
 from rs_text_search_plugin.engine.service.session import Session, index_of
 
@@ -82,8 +85,9 @@ def search(session: Session, args: Namespace, watch: Watch) -> Json:
     }
     found = call(session, "search", request | _area(args), Job())
     if args.out:
-        wanted = {name: found[name] for name in ("query", "model", "matches")}
-        found["export"] = call(session, "export", wanted | {"path": args.out}, Job())
+        rows = [export_row(match) for match in found["matches"]]
+        wanted = {"path": args.out, "query": found["query"], "model": found["model"], "matches": rows}
+        found["export"] = call(session, "export", wanted, Job())
     return found
 
 
@@ -111,7 +115,7 @@ def describe(session: Session, args: Namespace, watch: Watch) -> Json:
 def export(session: Session, args: Namespace, watch: Watch) -> Json:
     """The footprints of every tile of an index."""
     report = export_index(Path(args.file), session.index(args.index))
-    return plain({"path": args.file, **vars(report)})
+    return report_of({"path": args.file, **vars(report)})
 
 
 def info(session: Session, args: Namespace, watch: Watch) -> Json:
@@ -133,7 +137,7 @@ def train(session: Session, args: Namespace, watch: Watch) -> Json:
     """Trains a model into a folder."""
     from rs_text_search_plugin.models.training import pipeline as training  # noqa: PLC0415 - only here is the training code needed
 
-    return plain(
+    return report_of(
         training.train(
             args.model,
             args.data,
@@ -150,7 +154,7 @@ def evaluate(session: Session, args: Namespace, watch: Watch) -> Json:
     """Retrieval or zero-shot figures."""
     from rs_text_search_plugin.models.evaluation import retrieval as evaluation  # noqa: PLC0415
 
-    return plain(
+    return report_of(
         evaluation.evaluate(
             args.model,
             args.data,
@@ -161,6 +165,11 @@ def evaluate(session: Session, args: Namespace, watch: Watch) -> Json:
             device=args.device,
         )
     )
+
+
+def report_of(values: Mapping[str, Any]) -> Json:
+    """Figures of a command that is no operation, as JSON has them."""
+    return {name: encode(value) for name, value in values.items()}
 
 
 COMMANDS: dict[str, Callable[[Session, Namespace, Watch], Json]] = {

@@ -17,10 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rs_text_search_plugin.contracts.errors import ExportError
-from rs_text_search_plugin.contracts.messages import Match
+from rs_text_search_plugin.contracts.operations.search import ExportedMatch
 from rs_text_search_plugin.engine.raster.crs import projjson
 
-from .footprints import Footprints, footprints
+from .footprints import Corners, Footprints, footprints
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index
@@ -57,7 +57,7 @@ class _Table:
 
 def export(
     path: Path,
-    matches: Sequence[Match],
+    matches: Sequence[ExportedMatch],
     indexes: Mapping[str, Index],
     query: str,
     model: str,
@@ -65,10 +65,10 @@ def export(
 ) -> ExportReport:
     """Write one row per match: rank, score, query, model, raster, tile_id, region and the footprint.
 
-    `indexes` maps the folder that a match names to its index. `crs` defaults to the first index's; footprints
+    `indexes` maps the name that a match gives to its index. `crs` defaults to the first index's; footprints
     of other CRS are brought to it with densified edges. Raises ExportError.
     """
-    shapes = footprints([(match.index, match.corners) for match in matches], indexes, crs)
+    shapes = footprints(_tiles(matches, indexes), indexes, crs)
     kept = [matches[row] for row in shapes.rows]
     columns = {
         "rank": np.array([match.rank for match in kept], dtype=np.int64),
@@ -80,6 +80,15 @@ def export(
         "region": np.array([match.region for match in kept], dtype=np.int64),
     }
     return _write(Path(path), _Table(columns, shapes))
+
+
+def _tiles(matches: Sequence[ExportedMatch], indexes: Mapping[str, Index]) -> list[tuple[str, Corners]]:
+    """(index, corners) of every match. Raises IndexStoreError for a tile that its index does not hold."""
+    found = []
+    for match in matches:
+        index = indexes[match.index]
+        found.append((match.index, index.corners(np.array([index.position(match.id)]))[0]))
+    return found
 
 
 def export_index(path: Path, index: Index, crs: str | None = None) -> ExportReport:

@@ -18,8 +18,6 @@ from rs_text_search_plugin.contracts.arrays import F32
 from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.models import registry
 
-STRONG, POSSIBLE = 80.0, 50.0
-"""From these scores on a place is called strong or possible."""
 BACKGROUND_TILES = 20_000
 """Tiles of an index that stand for all of them, evenly spread."""
 PRIOR_TILES = 50.0

@@ -9,10 +9,11 @@ import numpy as np
 from rs_text_search_plugin.contracts.arrays import F32, I64
 from rs_text_search_plugin.contracts.messages import Description, Tag
 from rs_text_search_plugin.contracts.protocols import Encoder
+from rs_text_search_plugin.contracts.scores import POSSIBLE, STRONG
 
 from . import query_embedding as word_vectors
 from . import vocabulary
-from .calibration import POSSIBLE, STRONG, background, calibration, gain, lines, percent
+from .calibration import background, calibration, gain, lines, percent
 from .query import unit
 from .vocabulary import Word
 

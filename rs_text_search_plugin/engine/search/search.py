@@ -14,11 +14,12 @@ from rs_text_search_plugin.contracts.arrays import F32, I32, I64
 from rs_text_search_plugin.contracts.errors import QueryError
 from rs_text_search_plugin.contracts.messages import Match, Query, Window
 from rs_text_search_plugin.contracts.protocols import Encoder
+from rs_text_search_plugin.contracts.scores import POSSIBLE, STRONG
 
 from . import query as queries
 from . import query_embedding as word_vectors
 from .area import Zone
-from .calibration import POSSIBLE, STRONG, Line, background, calibration, gain, lines, percent
+from .calibration import Line, background, calibration, gain, lines, percent
 from .regions import Region, merge
 from .scoring import all_scores
 
@@ -48,6 +49,8 @@ class SearchResult:
     matches: tuple[Match, ...]
     regions: tuple[Region, ...]
     scores: tuple[F32, ...]
+    asked: Query
+    """The query as it was searched for."""
     reranked: bool = False
     """Whether the best matches are in another order than that of their scores; see rerank.py."""
 
@@ -104,6 +107,7 @@ def search(  # noqa: PLR0913 - one per field of the protocol's request
         matches=tuple(matches),
         regions=tuple(regions),
         scores=tuple(item.scores for item in scored),
+        asked=meant,
     )
 
 

@@ -1,18 +1,15 @@
-"""What an operation shares with whoever asked for it: progress, cancel, plain JSON and a word on failures."""
+"""What an operation shares with whoever asked for it: progress, cancel, and how a failure is told."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from rs_text_search_plugin.contracts.errors import SearchError
-from rs_text_search_plugin.contracts.messages import Window
+from rs_text_search_plugin.contracts.errors import Failure, SearchError
 
 Json = dict[str, Any]
 
@@ -59,23 +56,13 @@ class Meter:
         )
 
 
-@dataclass(frozen=True)
-class Failure:
-    """An exception as a person gets to see it."""
-
-    kind: str
-    message: str
-    hint: str
-    details: str = ""
-    """The traceback of a bug; empty for everything the engine raises on purpose."""
-
-
 def explain(error: BaseException) -> Failure:
     """What to tell about an exception; whatever is neither ours nor the system's is called a bug."""
     if isinstance(error, SearchError):
         return Failure(type(error).__name__, error.message, error.hint)
     if isinstance(error, MemoryError):
-        return Failure("MemoryError", "The memory ran out.", "Close other programs and try again.")
+        hint = "Close other programs, or search fewer rasters at a time, and try again."
+        return Failure("MemoryError", "The computer's memory ran out.", hint)
     if isinstance(error, ImportError):
         hint = "Run `rs-text-search doctor`; to train a model, install the extra packages of `[train]`."
         return Failure("ImportError", f"A package is missing or broken: {error}", hint)
@@ -85,25 +72,3 @@ def explain(error: BaseException) -> Failure:
         return Failure("OSError", f"{error.strerror}{where}", "Check path, disk space and rights.", details)
     message = f"Unexpected {type(error).__name__}: {error}"
     return Failure("Internal", message, "This is a bug: please report it with its details.", details)
-
-
-def plain(values: Mapping[str, Any]) -> Json:
-    """A result as JSON knows it."""
-    return {name: jsonable(value) for name, value in values.items()}
-
-
-def jsonable(value: Any) -> Any:
-    """Dataclasses, arrays, paths and tuples as JSON has them; a window is [x, y, width, height], NaN null."""
-    if isinstance(value, Window):
-        value = (value.x, value.y, value.width, value.height)
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    elif hasattr(value, "tolist"):  # numpy scalars and arrays
-        value = value.tolist()
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [jsonable(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -17,7 +17,9 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, BinaryIO, NoReturn
 
-from rs_text_search_plugin.contracts.errors import Cancelled, QueryError
+from rs_text_search_plugin.contracts.decode import decode
+from rs_text_search_plugin.contracts.errors import Cancelled, ProtocolError
+from rs_text_search_plugin.contracts.operations.engine import CancelRequest, ShutdownRequest
 
 from .jobs import Job, Json, Meter, explain
 from .operations import call
@@ -43,17 +45,23 @@ class Request:
 
 
 def parse(line: bytes) -> Request:
-    """A line as a request. Raises: QueryError."""
+    """A line as a request. Raises: ProtocolError."""
+    hint = 'Send {"id": 1, "op": "hello", "args": {}}.'
     try:
         message = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise QueryError(f"Not a JSON line: {error}", "Send one JSON object a line.") from error
-    if not isinstance(message, dict) or not isinstance(message.get("id"), (int, str)):
-        raise QueryError("A request without an id.", 'Send {"id": 1, "op": "hello", "args": {}}.')
+        raise ProtocolError(f"Not a JSON line: {error}", "Send one JSON object a line.") from error
+    if not isinstance(message, dict) or not is_id(message.get("id")):
+        raise ProtocolError("A request without an id: a whole number or a text.", hint)
     args = message.get("args") or {}
     if not isinstance(message.get("op"), str) or not isinstance(args, dict):
-        raise QueryError("A request without an operation.", 'Send {"id": 1, "op": "hello", "args": {}}.')
+        raise ProtocolError("A request without an operation, or with `args` that are no object.", hint)
     return Request(message["id"], message["op"], args)
+
+
+def is_id(value: Any) -> bool:
+    """Whether a value can name a request; true and false are whole numbers to Python."""
+    return isinstance(value, (int, str)) and not isinstance(value, bool)
 
 
 class Server:
@@ -94,8 +102,8 @@ class Server:
         try:
             request = parse(line)
             if request.id in self.open:
-                raise QueryError(f"The id {request.id} is still in use.", "Give every request its own id.")
-        except QueryError as error:
+                raise ProtocolError(f"The id {request.id} is still in use.", "Give every request its own id.")
+        except ProtocolError as error:
             self._send({"id": None, "error": asdict(explain(error))})
             return
         self.open[request.id] = request
@@ -133,14 +141,15 @@ class Server:
 
     def _perform(self, request: Request) -> Json:
         if request.op == "cancel":
-            return self._cancel(request.args.get("target"))
+            return self._cancel(decode(CancelRequest, request.args, "cancel").target)
         if request.op == "shutdown":
+            decode(ShutdownRequest, request.args, "shutdown")
             self.ended.set()
             return {}
         meter = Meter(lambda news: self._send({"id": request.id, "event": "progress", **news}))
         return self.perform(request.op, request.args, Job(meter, request.stop.is_set))
 
-    def _cancel(self, target: Any) -> Json:
+    def _cancel(self, target: int | str) -> Json:
         """Tells the operation at work to stop; one still waiting is answered right here."""
         with self.changing:
             request = self.open.get(target)

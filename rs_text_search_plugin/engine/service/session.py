@@ -1,26 +1,30 @@
-"""What stays loaded between operations: models, open indexes, thumbnails already cut."""
+"""What stays loaded between operations: models, open indexes, the last results."""
 
 from __future__ import annotations
 
 import tempfile
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, TypeVar
 
 import numpy as np
 
-from rs_text_search_plugin.contracts.errors import IndexStoreError
+from rs_text_search_plugin.contracts.errors import IndexStoreError, ModelError, QueryError
+from rs_text_search_plugin.contracts.operations.search import SearchAnswer
 from rs_text_search_plugin.contracts.protocols import Encoder, Reranker
 from rs_text_search_plugin.engine.index import store
+from rs_text_search_plugin.engine.search.search import SearchResult
 from rs_text_search_plugin.models import devices, registry
 
 T = TypeVar("T")
 
 MODELS_KEPT = 2
 INDEXES_KEPT = 32
+RESULTS_KEPT = 8
 MARKS = ("meta.json", "request.json")
 """An index folder has the second from its first moment on, and the first when it is complete."""
 
@@ -35,11 +39,31 @@ class Recent(Generic[T]):
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """The value of a key, made when it is not there."""
         if key not in self.values:
-            self.values[key] = make()
+            self.put(key, make())
         self.values.move_to_end(key)
+        return self.values[key]
+
+    def find(self, key: Hashable) -> T | None:
+        """The value of a key, None when it is not there."""
+        return self.values.get(key)
+
+    def put(self, key: Hashable, value: T) -> None:
+        """Keep a value."""
+        self.values[key] = value
         while len(self.values) > self.size:
             self.values.popitem(last=False)
-        return self.values[key]
+
+
+@dataclass(frozen=True)
+class HeldResult:
+    """A search's result as the engine keeps it for reranking."""
+
+    found: SearchResult
+    """With the scores of all tiles and at least as many matches as are reranked."""
+    indexes: tuple[store.Index, ...]
+    answer: SearchAnswer
+    top: int
+    """How many matches were asked for."""
 
 
 class Session:
@@ -49,6 +73,7 @@ class Session:
         self.encoders: Recent[Encoder] = Recent(MODELS_KEPT)
         self.rerankers: Recent[Reranker] = Recent(1)
         self.indexes: Recent[store.Index] = Recent(INDEXES_KEPT)
+        self.results: Recent[HeldResult] = Recent(RESULTS_KEPT)
         self.speeds: dict[str, float] = {}
         self.temporary = tempfile.TemporaryDirectory(prefix="rs-text-search-", ignore_cleanup_errors=True)
 
@@ -70,6 +95,21 @@ class Session:
         """A loaded model. Raises: ModelError."""
         place = devices.choose_device(device).name
         return self.encoders.get((model, place), lambda: registry.load(model, place))
+
+    def encoder_of(self, opened: Sequence[store.Index]) -> Encoder:
+        """The model that all of the indexes were made with. Raises: QueryError, ModelError."""
+        if not opened:
+            raise QueryError("There is nothing to search in.", "Index a raster first.")
+        made = {item.meta.model: item.folder.name for item in opened}
+        if len(made) > 1:
+            named = " and ".join(f"{folder} with {model}" for model, folder in made.items())
+            hint = "Search them one after another, or index them with the same model."
+            raise QueryError(f"These indexes were made with different models: {named}.", hint)
+        (model,) = made
+        try:
+            return self.encoder(model)
+        except ModelError as error:
+            raise ModelError(f"{made[model]} was made with {model}. {error.message}", error.hint) from error
 
     def reranker(self, model: str) -> Reranker:
         """A loaded reranker. Raises: ModelError."""

@@ -11,10 +11,11 @@ from rs_text_search_plugin.models import registry
 
 from rs_text_search_plugin.contracts.errors import Cancelled, ModelError, QueryError
 from rs_text_search_plugin.engine.search import rerank as reranking
+from rs_text_search_plugin.engine.search import search as searching
 from rs_text_search_plugin.engine.search.rerank import log_odds
 from rs_text_search_plugin.engine.service.jobs import Job
 from rs_text_search_plugin.engine.service.operations import call
-from rs_text_search_plugin.engine.service.session import Session
+from rs_text_search_plugin.engine.service.session import RESULTS_KEPT, Session
 from tests.engine.fakes import ColourEncoder, RednessReranker, write_scene
 
 Answer = dict[str, Any]
@@ -82,6 +83,50 @@ def test_only_the_best_are_looked_at(
     assert set(reranker.asked) == {"blue"}
     assert sorted(ids(again)[:20]) == sorted(ids(plain)[:20])
     assert ids(again)[20:] == ids(plain)[20:]
+
+
+def rerank(session: Session, result: str, **args: Any) -> Answer:
+    return call(session, "rerank", {"result": result, **args}, Job())
+
+
+def test_a_held_result_is_reranked_without_another_search(
+    session: Session, scene: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = search(session, scene, text="blue", top=70, heat=True)
+    at_once = search(session, scene, text="blue", top=70, rerank=True)
+    monkeypatch.setattr(searching, "search", None)
+    again = rerank(session, first["result"])
+    assert [(m["rank"], m["id"]) for m in again["matches"]] == [
+        (m["rank"], m["id"]) for m in at_once["matches"]
+    ]
+    assert (again["verdict"], again["reranked"]) == (at_once["verdict"], True)
+    same = ("result", "heat", "sources", "histogram", "regions", "query")
+    assert [again[name] for name in same] == [first[name] for name in same]
+    assert rerank(session, first["result"])["verdict"] == again["verdict"]
+
+
+def test_a_short_list_still_has_its_best_reranked(session: Session, scene: str) -> None:
+    again = rerank(session, search(session, scene, text="blue", top=3)["result"], model="redness")
+    assert ids(again)[0] == RED_TILE
+    assert len(again["matches"]) == 3
+
+
+def test_a_result_without_words_keeps_its_order(
+    session: Session, scene: str, reranker: RednessReranker
+) -> None:
+    first = search(session, scene, like=[{"index": scene, "id": 37}])
+    assert rerank(session, first["result"]) == first
+    assert reranker.seen == []
+
+
+def test_only_the_last_results_are_held(session: Session, scene: str) -> None:
+    first = search(session, scene, text="blue")["result"]
+    for _ in range(RESULTS_KEPT):
+        last = search(session, scene, text="blue")["result"]
+    assert rerank(session, last)["reranked"]
+    with pytest.raises(QueryError, match="no longer holds") as error:
+        rerank(session, first)
+    assert error.value.hint == "Search again."
 
 
 def test_several_rasters_are_reranked_together(session: Session, scene: str, tmp_path: Path) -> None:

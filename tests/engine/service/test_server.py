@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rs_text_search_plugin.contracts.encode import encode
 from rs_text_search_plugin.contracts.errors import Cancelled, QueryError
 from rs_text_search_plugin.contracts.messages import Match, Window
 from rs_text_search_plugin.engine.service import server as serving
-from rs_text_search_plugin.engine.service.jobs import Job, Meter, explain, jsonable
+from rs_text_search_plugin.engine.service.jobs import Job, Meter, explain
 from tests.engine.fakes import write_scene
 
 ROOT = Path(__file__).parents[3]
@@ -194,7 +195,7 @@ def test_a_malformed_line_is_answered_without_an_id(client: Client, line: str) -
     client.send(line)
     reply = client.read()
     assert reply["id"] is None
-    assert reply["error"]["kind"] == "QueryError"
+    assert reply["error"]["kind"] == "ProtocolError"
     client.ask(7, "echo")
     assert client.read() == {"id": 7, "result": {}}
 
@@ -263,11 +264,18 @@ def ask(engine: subprocess.Popen[bytes], id_: int, op: str, **args: Any) -> dict
             return message
 
 
-WRONG: list[tuple[str, dict[str, Any]]] = [
-    ("hello", {"name": "me"}),
-    ("search", {"text": "red"}),
-    ("index", {"source": "a.tif", "colour": "red"}),
-    ("thumbnails", {"index": "a"}),
+WRONG: list[tuple[str, dict[str, Any], str]] = [
+    ("hello", {"name": "me"}, "name"),
+    ("search", {"text": "red"}, "indexes"),
+    ("search", {"indexes": ["a"], "top": "9"}, "top"),
+    ("search", {"indexes": "a" * 200_000}, "indexes"),
+    ("index", {"source": "a.tif", "colour": "red"}, "colour"),
+    ("index", {"source": "a.tif", "overlap": "half"}, "overlap"),
+    ("info", {"sources": [["a"]]}, "sources[0]"),
+    ("locate", {"indexes": [], "x": 0, "y": None}, "y"),
+    ("thumbnails", {"index": "a"}, "ids"),
+    ("thumbnails", {"index": "a", "ids": [1.5]}, "ids[0]"),
+    ("export", {"path": "a", "query": "q", "model": "m", "matches": [{"id": 3}]}, "matches[0].index"),
 ]
 
 
@@ -277,9 +285,10 @@ def test_what_libraries_print_never_reaches_the_protocol(
     made = ask(engine, 1, "index", source=str(scene), tile_px=32)["result"]
     found = ask(engine, 2, "search", indexes=[made["index"]], text="red")["result"]
     assert found["matches"][0]["score"] > found["matches"][-1]["score"]
-    assert ask(engine, 3, "noise")["error"]["kind"] == "QueryError"
-    for number, (op, args) in enumerate(WRONG, start=4):
-        assert ask(engine, number, op, **args)["error"]["message"].startswith("Wrong arguments"), op
+    assert ask(engine, 3, "noise")["error"]["kind"] == "ProtocolError"
+    for number, (op, args, field) in enumerate(WRONG, start=4):
+        error = ask(engine, number, op, **args)["error"]
+        assert (error["kind"], error["message"].split("`")[:2]) == ("ProtocolError", [f"{op}: ", field])
     out, err = engine.communicate(timeout=SOON)
     assert out == b""
     assert b"a library prints" in err
@@ -313,9 +322,7 @@ def test_a_meter_counts_only_what_was_done_now(monkeypatch: pytest.MonkeyPatch) 
 
 def test_values_become_plain_json() -> None:
     match = Match("a", 1, 0, 1, 0.5, 1, 0, Window(1, 2, 3, 4), ((0.0, 1.0),))
-    plain = jsonable(
-        {"m": match, "n": np.float32(2), "a": np.array([1, 2]), "p": Path("x"), "x": float("nan")}
-    )
+    plain = encode({"m": match, "n": np.float32(2), "a": np.array([1, 2]), "p": Path("x"), "x": float("nan")})
     assert plain["m"]["window"] == [1, 2, 3, 4]
     assert plain["m"]["corners"] == [[0.0, 1.0]]
     assert (plain["n"], plain["a"], plain["p"], plain["x"]) == (2.0, [1, 2], "x", None)

@@ -62,7 +62,7 @@ def test_a_reranked_answer_replaces_the_first(able, ready, answers, qtbot):
     ready.bar.rerank.click()
     qtbot.keyClicks(ready.bar.text, "tanks")
     qtbot.waitUntil(lambda: answers[-2:] == [[False, 0], [True, 63]], timeout=WAIT_MS)
-    assert said[-1].endswith("Looking again at the best ...")
+    assert said[-1].endswith("Reranking the best ...")
     assert ready.results.verdict.text() == ready.results.result["verdict"]
     assert [match["id"] for match in ready.results.result["matches"][:2]] == [63, 62]
     assert (

@@ -10,7 +10,6 @@ from osgeo import gdal, osr
 from qgis.core import (
     QgsApplication,
     QgsCoordinateReferenceSystem,
-    QgsFeature,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
@@ -20,10 +19,11 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from rs_text_search_plugin.map.tile_geometry import tile_geometry
+from rs_text_search_plugin.engine_process.client import EngineClient
 from rs_text_search_plugin.processing import algorithm
 from rs_text_search_plugin.processing.provider import SearchProvider
 
+start = EngineClient.start
 FAKE = str(Path(__file__).parents[1] / "fake_engine.py")
 NAMES = ["describe", "export", "index", "search"]
 
@@ -171,43 +171,17 @@ def test_matches_that_are_loaded_are_named_and_styled(indexed):
     assert layer.renderer().classAttribute() == "score"
 
 
-def test_export_goes_back_to_the_rasters_own_corners(indexed, tmp_path):
+def test_export_names_tiles_and_leaves_their_footprints_to_the_engine(indexed, tmp_path, monkeypatch):
     out = str(tmp_path / "matches.gpkg")
     run("search", {"RASTERS": [indexed], "TEXT": "tanks", "TOP": 3, "OUTPUT": out})
+    started = []
+    monkeypatch.setattr(EngineClient, "start", lambda self, python: (started.append(1), start(self, python)))
     shape = str(tmp_path / "out.shp")
     assert run("export", {"INPUT": out, "OUTPUT": shape})["FEATURES"] == 3
     exported = json.loads(Path(shape).read_text())  # the fake engine writes what it was given
-    assert [m["rank"] for m in exported] == [1, 2, 3]
-    assert exported[0]["corners"] == [
-        [500000, 5600000],
-        [500100, 5600000],
-        [500100, 5599900],
-        [500000, 5599900],
-    ]
-    assert (exported[1]["id"], exported[1]["index"]) == (1, indexed + ".rsidx")
-
-
-def test_export_straightens_footprints_of_another_crs(indexed, tmp_path):
-    matches = run(
-        "search", {"RASTERS": [indexed], "TEXT": "tanks", "TOP": 3, "OUTPUT": str(tmp_path / "m.gpkg")}
-    )
-    utm, degrees = QgsCoordinateReferenceSystem("EPSG:32632"), QgsCoordinateReferenceSystem("EPSG:4326")
-    layer = QgsVectorLayer("Polygon?crs=EPSG:4326", "in degrees", "memory")
-    source = read(matches["OUTPUT"])
-    layer.dataProvider().addAttributes(source.fields())
-    layer.updateFields()
-    for feature in source.getFeatures():
-        moved = QgsFeature(layer.fields())
-        for field in layer.fields():
-            moved[field.name()] = feature[field.name()]
-        corners = [[v.x(), v.y()] for v in feature.geometry().vertices()][:4]
-        moved.setGeometry(tile_geometry(corners, utm, degrees))
-        layer.dataProvider().addFeature(moved)
-    shape = tmp_path / "out.shp"
-    run("export", {"INPUT": layer, "OUTPUT": str(shape)})
-    first = json.loads(shape.read_text())[0]["corners"]
-    expected = [[500000, 5600000], [500100, 5600000], [500100, 5599900], [500000, 5599900]]
-    assert [pytest.approx(point, abs=0.001) for point in expected] == first
+    assert exported[1] == {"index": indexed + ".rsidx", "id": 1, "rank": 2, "score": 98.5, "region": 1}
+    assert [match["rank"] for match in exported] == [1, 2, 3]
+    assert len(started) == 1
 
 
 def test_export_refuses_other_layers(provider, qgis_app):

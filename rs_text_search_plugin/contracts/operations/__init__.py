@@ -1,0 +1,35 @@
+"""The operations of the engine: one request and one answer each."""
+
+from dataclasses import dataclass
+
+from . import engine, indexing, search, tiles
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation's name and the dataclasses of its `args` and its `result`."""
+
+    name: str
+    request: type
+    answer: type
+
+
+OPERATIONS = {
+    name: Operation(name, request, answer)
+    for name, request, answer in (
+        ("hello", engine.HelloRequest, engine.HelloAnswer),
+        ("models", engine.ModelsRequest, engine.ModelsAnswer),
+        ("install", engine.InstallRequest, engine.InstallAnswer),
+        ("info", indexing.InfoRequest, indexing.InfoAnswer),
+        ("plan", indexing.PlanRequest, indexing.PlanAnswer),
+        ("index", indexing.IndexRequest, indexing.IndexAnswer),
+        ("search", search.SearchRequest, search.SearchAnswer),
+        ("rerank", search.RerankRequest, search.SearchAnswer),
+        ("describe", tiles.DescribeRequest, tiles.DescribeAnswer),
+        ("locate", tiles.LocateRequest, tiles.LocateAnswer),
+        ("thumbnails", tiles.ThumbnailsRequest, tiles.ThumbnailsAnswer),
+        ("export", search.ExportRequest, search.ExportAnswer),
+        ("cancel", engine.CancelRequest, engine.CancelAnswer),
+        ("shutdown", engine.ShutdownRequest, engine.ShutdownAnswer),
+    )
+}

@@ -1,0 +1,42 @@
+"""What each operation of the protocol does; `call` performs one by name, with JSON in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rs_text_search_plugin.contracts.decode import decode
+from rs_text_search_plugin.contracts.encode import encode
+from rs_text_search_plugin.contracts.errors import ProtocolError
+from rs_text_search_plugin.contracts.operations import OPERATIONS
+from rs_text_search_plugin.engine.service.jobs import Job, Json
+from rs_text_search_plugin.engine.service.session import Session
+
+from . import engine, indexing, search, tiles
+
+HANDLERS: dict[str, Callable[[Session, Any, Job], Any]] = {
+    "hello": engine.hello,
+    "models": engine.models,
+    "install": engine.install,
+    "info": indexing.info,
+    "plan": indexing.plan,
+    "index": indexing.index,
+    "search": search.search,
+    "rerank": search.rerank,
+    "export": search.export,
+    "describe": tiles.describe,
+    "locate": tiles.locate,
+    "thumbnails": tiles.thumbnails,
+}
+"""`cancel` and `shutdown` concern the server alone (server.py)."""
+
+
+def call(session: Session, name: str, args: Json, job: Job) -> Json:
+    """Performs an operation by name. Raises: SearchError; ProtocolError when the arguments are not its."""
+    if name not in HANDLERS:
+        raise ProtocolError(
+            f"Unknown operation “{name[:60]}”.", "Plugin and engine differ: repair the engine."
+        )
+    request = decode(OPERATIONS[name].request, args, name)
+    answer: Json = encode(HANDLERS[name](session, request, job))
+    return answer

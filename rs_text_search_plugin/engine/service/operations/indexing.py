@@ -1,0 +1,75 @@
+"""info, plan, index."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rs_text_search_plugin.contracts.decode import decode
+from rs_text_search_plugin.contracts.encode import encode
+from rs_text_search_plugin.contracts.operations.indexing import (
+    IndexAnswer,
+    IndexRequest,
+    IndexState,
+    InfoAnswer,
+    InfoRequest,
+    PlanAnswer,
+    PlanRequest,
+    Unreadable,
+)
+from rs_text_search_plugin.engine.index import planner, status
+from rs_text_search_plugin.engine.raster.reader import open_raster
+from rs_text_search_plugin.engine.service.jobs import Job
+from rs_text_search_plugin.engine.service.session import Session
+from rs_text_search_plugin.models import devices
+
+
+def info(session: Session, request: InfoRequest, job: Job) -> InfoAnswer:
+    """State of the index of every raster, then of every index folder."""
+    states = [status.state(name, model=request.model) for name in (*request.sources, *request.indexes)]
+    return InfoAnswer(tuple(decode(IndexState, encode(state), "info") for state in states))
+
+
+def plan(session: Session, request: PlanRequest, job: Job) -> PlanAnswer:
+    """What indexing would make and cost: tiles, seconds on this machine, bytes on disk."""
+    options = _options(request)
+    encoder = session.encoder(request.model, request.device)
+    planned = planner.plan(request.source, options, encoder.size, encoder.dim)
+    seconds = planned.tiles / session.tiles_per_s(encoder)
+    return PlanAnswer(**{**vars(planned), "index": str(planned.index)}, seconds=seconds)
+
+
+def index(session: Session, request: IndexRequest, job: Job) -> IndexAnswer:
+    """Embeds every tile of a raster into its index folder; what is there already is kept."""
+    start = time.monotonic()
+    options = _options(request)
+    encoder = session.encoder(request.model, request.device)
+    report = planner.index(request.source, encoder, options, progress=job.progress, cancelled=job.cancelled)
+    if report.tiles > report.resumed:
+        session.speeds[encoder.fingerprint] = report.tiles_per_s
+    made = {**vars(report), "index": str(report.index), "unreadable": unreadable(report.unreadable)}
+    device = devices.choose_device(request.device).label
+    return IndexAnswer(**made, seconds=time.monotonic() - start, device=device)
+
+
+def unreadable(skipped: Iterable[Mapping[str, Any]]) -> tuple[Unreadable, ...]:
+    """What an index notes of tiles it could not read. Raises: ProtocolError."""
+    return tuple(decode(Unreadable, encode(item), "unreadable") for item in skipped)
+
+
+def _options(request: PlanRequest) -> planner.IndexOptions:
+    """Checks all that can be checked before a model is loaded. Raises: RasterError."""
+    options = planner.IndexOptions(
+        tile_px=request.tile_px,
+        tile_m=request.tile_m,
+        overlap=request.overlap,
+        bands=request.bands or None,
+        area=request.area,
+        area_crs=request.area_crs,
+        out=Path(request.out) if request.out else None,
+        mode=request.mode,
+    )
+    with open_raster(request.source, options.bands):
+        return options
