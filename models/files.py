@@ -46,8 +46,13 @@ def written_whole(file: Path, *, private: bool = True) -> Iterator[Path]:
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if private else 0o666))
     try:
         yield part
-        with part.open("r+b") as written:
-            os.fsync(written.fileno())
-        part.replace(file)
+        move_whole(part, file)
     finally:
         part.unlink(missing_ok=True)
+
+
+def move_whole(part: Path, file: Path) -> None:
+    """Give a file that is complete the name of the one it replaces; its bytes reach the disk first."""
+    with part.open("r+b") as written:
+        os.fsync(written.fileno())
+    part.replace(file)

@@ -27,7 +27,7 @@ from rs_text_search_plugin.contracts.protocols import Encoder, Reranker
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.index.store import Index, open_index
 from rs_text_search_plugin.engine.search.rerank import rerank
-from rs_text_search_plugin.engine.search.search import search
+from rs_text_search_plugin.engine.search.search import Limits, search
 from rs_text_search_plugin.engine.service.jobs import Job
 from tests.bench.gallery import FOLDER
 
@@ -91,7 +91,7 @@ def measure(
     chosen = np.random.default_rng(0).permutation(len(pairs))[:captions]
     ranks, same, seconds = [], [], []
     for number, caption in (pairs[i] for i in chosen):
-        found = search([mosaic], encoder, Query(text=caption), top=len(rows))
+        found = search([mosaic], encoder, Query(text=caption), Limits(top=len(rows)))
         if reranker:
             found = rerank(found, [mosaic], Query(caption), reranker, Job())
         seconds.append(found.seconds)

@@ -24,7 +24,7 @@ from rs_text_search_plugin.contracts.arrays import F32
 from rs_text_search_plugin.contracts.messages import Query
 from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.search.query import phrases
-from rs_text_search_plugin.engine.search.search import search
+from rs_text_search_plugin.engine.search.search import Limits, search
 from tests.bench.gallery import gallery
 from tests.engine.synthetic import SyntheticIndex, checkerless
 
@@ -83,7 +83,9 @@ def answer(encoder: Encoder, index: SyntheticIndex, pair: Pair) -> Answer:
     texts, (a, b) = phrases(encoder, [pair.a, pair.b]), (list(pair.shows_a), list(pair.shows_b))
     lead = index.vectors @ (texts[0] - texts[1])
     prefers = np.mean([(lead[a] > 0).mean(), (lead[b] < 0).mean()])
-    for_a, for_b = (search([index], encoder, Query(text=text), top=1).scores[0] for text in (pair.a, pair.b))
+    for_a, for_b = (
+        search([index], encoder, Query(text=text), Limits(top=1)).scores[0] for text in (pair.a, pair.b)
+    )
     return Answer(pair, float(prefers), (area(for_a[a], for_a[b]) + area(for_b[b], for_b[a])) / 2)
 
 

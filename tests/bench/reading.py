@@ -61,8 +61,8 @@ def strips_per_s(raster: Raster, grid: Lattice) -> float:
     stretch, start = raster.stretch(), time.perf_counter()
     strips, everything, count = Strips(raster, grid, stretch, 1), np.ones(len(grid), dtype=bool), 0
     for part in parts_of(grid):
-        for _, picture in strips.tiles(part, Skipped(), everything):
-            picture.copy()
+        for _, pixels in strips.tiles(part, Skipped(), everything):
+            pixels.copy()
             count += 1
     return count / (time.perf_counter() - start)
 

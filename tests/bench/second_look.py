@@ -20,7 +20,7 @@ from rs_text_search_plugin.contracts.messages import Query
 from rs_text_search_plugin.contracts.protocols import Encoder, Reranker
 from rs_text_search_plugin.engine.index.store import Index
 from rs_text_search_plugin.engine.search.rerank import log_odds, rerank
-from rs_text_search_plugin.engine.search.search import search
+from rs_text_search_plugin.engine.search.search import Limits, search
 from rs_text_search_plugin.engine.service.jobs import Job
 from tests.bench.mosaic import SIDE, indexed
 from tests.bench.pairs import area, pairs
@@ -54,7 +54,7 @@ def look_at_words(found: Figures, data: Dataset, mosaic: Index, encoder: Encoder
     labels, table = np.array([row.label for row in data.split("val")]), places()
     for asked in queries([data]):
         query = Query(text=asked.query)
-        first = search([mosaic], encoder, query, top=len(labels))
+        first = search([mosaic], encoder, query, Limits(top=len(labels)))
         again = rerank(first, [mosaic], query, reranker, Job())
         right = table[asked.place].labels[data.name]
         before, after = (
@@ -75,7 +75,7 @@ def look_at_pairs(found: Figures, data: Dataset, mosaic: Index, encoder: Encoder
         a, b = slice(0, len(pair.shows_a)), slice(len(pair.shows_a), None)
         sides = []
         for text, right, wrong in ((pair.a, a, b), (pair.b, b, a)):
-            scores = search([mosaic], encoder, Query(text=text), top=1).scores[0][numbers]
+            scores = search([mosaic], encoder, Query(text=text), Limits(top=1)).scores[0][numbers]
             first = log_odds(scores / np.float32(100))
             both = first + log_odds(reranker.pairs(text, tiles))
             sides.append([area(judged[right], judged[wrong]) for judged in (first, both)])

@@ -61,22 +61,22 @@ def lattice(width: int, height: int, tile_w: int, tile_h: int, overlap: float = 
     return Lattice(width, height, tile_w, tile_h, step_x, step_y)
 
 
-def window(grid: Lattice, row: int, col: int) -> Window:
+def tile_window(grid: Lattice, row: int, col: int) -> Window:
     """The px a tile covers."""
     x = min(col * grid.step_x, grid.width - grid.tile_w)
     y = min(row * grid.step_y, grid.height - grid.tile_h)
     return Window(x, y, grid.tile_w, grid.tile_h)
 
 
-def footprint(transform: Transform, place: Window) -> Corners:
-    """4 corners in map units, clockwise from the upper left of the picture; a true parallelogram."""
+def window_corners(transform: Transform, window: Window) -> Corners:
+    """4 corners in map units, clockwise from the upper left of the image; a true parallelogram."""
     a, b, c, d, e, f = transform
-    right, below = place.x + place.width, place.y + place.height
-    pixels = ((place.x, place.y), (right, place.y), (right, below), (place.x, below))
+    right, below = window.x + window.width, window.y + window.height
+    pixels = ((window.x, window.y), (right, window.y), (right, below), (window.x, below))
     return tuple((a * x + b * y + c, d * x + e * y + f) for x, y in pixels)
 
 
-def windows(grid: Lattice, ids: I64) -> I32:
+def tile_windows(grid: Lattice, ids: I64) -> I32:
     """(n,) tile ids -> (n, 4) x, y, width, height in px."""
     row, col = np.divmod(ids, grid.cols)
     x = np.minimum(col * grid.step_x, grid.width - grid.tile_w)
@@ -85,9 +85,9 @@ def windows(grid: Lattice, ids: I64) -> I32:
     return np.column_stack([x, y, side]).astype(np.int32)
 
 
-def footprints(transform: Transform, places: I32) -> npt.NDArray[np.float64]:
-    """(n, 4) windows -> (n, 4, 2) corners in map units, ordered as in `footprint`."""
+def tile_corners(transform: Transform, windows: I32) -> npt.NDArray[np.float64]:
+    """(n, 4) windows -> (n, 4, 2) corners in map units, ordered as in `window_corners`."""
     a, b, c, d, e, f = transform
-    x, y, w, h = places.astype(np.float64).T
+    x, y, w, h = windows.astype(np.float64).T
     px, py = np.stack([x, x + w, x + w, x], axis=1), np.stack([y, y, y + h, y + h], axis=1)
     return np.stack([a * px + b * py + c, d * px + e * py + f], axis=2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from rs_text_search_plugin.contracts.errors import IndexStoreError
 from rs_text_search_plugin.engine.raster.reader import Stretch
 from rs_text_search_plugin.engine.raster.sources import file_facts, is_named
+from rs_text_search_plugin.models.files import written_whole
 
 from .grid import Lattice, Transform
 
@@ -86,12 +86,8 @@ def read_meta(folder: Path) -> Meta:
 
 def write_json(file: Path, values: dict[str, Any]) -> None:
     """Written whole or not at all."""
-    part = file.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as out:
-        json.dump(values, out, indent=1)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(file)
+    with written_whole(file) as part:
+        part.write_text(json.dumps(values, indent=1), "utf-8")
 
 
 def raster_changed(meta: Meta) -> bool:

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rs_text_search_plugin.contracts.arrays import F32, I64
+from rs_text_search_plugin.contracts.arrays import F32, F64, I64
 from rs_text_search_plugin.contracts.errors import IndexStoreError
+from rs_text_search_plugin.engine.output.geoparquet import SIDES, geo_header
+from rs_text_search_plugin.engine.vectors import unit_length
+from rs_text_search_plugin.models.files import written_whole
 
-from .grid import Lattice, footprints, windows
+from .grid import Lattice, tile_corners, tile_windows
 
 if TYPE_CHECKING:
     from .meta import Meta
 
 PART_TILES = (64, 1024)
 """Least and most tiles of a part, between them 1/32 of all: so much a kill -9 costs, or one row of the lattice."""
-BAND_BYTES = 256_000_000
+STRIP_BYTES = 256_000_000
 """Rows of pixels held at once; a wider raster is cut into panels."""
 
 
@@ -44,7 +45,7 @@ class Part:
 def parts_of(grid: Lattice, factor: int = 1) -> list[Part]:
     """The parts of a lattice read at 1/factor of its resolution, panel by panel. Nothing else decides them."""
     column_bytes = 3 * 2 * grid.tile_h / factor**2  # RGB, and as much again for the block rows read ahead
-    panel = max(1, int(BAND_BYTES / column_bytes - grid.tile_w) // grid.step_x)
+    panel = max(1, int(STRIP_BYTES / column_bytes - grid.tile_w) // grid.step_x)
     size = min(max(len(grid) // 32, PART_TILES[0]), PART_TILES[1])
     found: list[Part] = []
     for col in range(0, grid.cols, panel):
@@ -60,19 +61,17 @@ def part_name(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
-def write_part(folder: Path, part: Part, meta: Meta, ids: I64, vectors: F32, note: dict[str, Any]) -> None:
-    """One GeoParquet file, whole or not at all. `ids` (n,), `vectors` (n, dim); `note`: what was skipped."""
+def write_part(file: Path, meta: Meta, ids: I64, vectors: F32, note: dict[str, Any]) -> None:
+    """One GeoParquet file, whole or not at all. `ids` (n,), `vectors` (n, dim); `note`: what was skipped.
+
+    Raises IndexStoreError when it cannot be written.
+    """
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    file = folder / part_name(part.number)
-    fresh = file.with_suffix(".part")
     table = _table(meta, ids, vectors, {**note, "tiles": len(ids), "key": meta.key})
     try:
-        with fresh.open("wb") as out:
-            pq.write_table(table, out, compression="zstd", use_dictionary=False)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(file)
+        with written_whole(file) as part:
+            pq.write_table(table, part, compression="zstd", use_dictionary=False)
     except OSError as error:
         raise IndexStoreError(
             f"{file} cannot be written: {error.strerror or error}.",
@@ -82,53 +81,32 @@ def write_part(folder: Path, part: Part, meta: Meta, ids: I64, vectors: F32, not
 
 def _table(meta: Meta, ids: I64, vectors: F32, note: dict[str, Any]) -> Any:
     import pyarrow as pa  # noqa: PLC0415
+    import shapely  # noqa: PLC0415
 
     grid = meta.lattice
-    places = windows(grid, ids)  # (n, 4)
-    rings = footprints(meta.transform, places)  # (n, 4, 2)
+    windows = tile_windows(grid, ids)  # (n, 4)
+    polygons = shapely.polygons(tile_corners(meta.transform, windows))
+    bounds = shapely.bounds(polygons).reshape(-1, 4)
     halves = pa.array(vectors.astype(np.float16).ravel())
     columns = {
         "id": pa.array(ids),
         "row": pa.array((ids // grid.cols).astype(np.int32)),
         "col": pa.array((ids % grid.cols).astype(np.int32)),
         "level": pa.array(np.zeros(len(ids), np.int8)),
-        "window": pa.FixedSizeListArray.from_arrays(pa.array(places.ravel()), 4),
-        "geometry": pa.array(list(_wkb(rings)), pa.binary()),
-        "bbox": _boxes(rings),
+        "window": pa.FixedSizeListArray.from_arrays(pa.array(windows.ravel()), 4),
+        "geometry": pa.array(shapely.to_wkb(polygons).tolist(), pa.binary()),
+        "bbox": _boxes(bounds),
         "embedding": pa.FixedSizeListArray.from_arrays(halves, meta.dim),
     }
-    tags = {"geo": json.dumps(_geo(meta, rings)), "emb": json.dumps(_emb(meta, note))}
-    return pa.table(columns).replace_schema_metadata(tags)
+    header = geo_header(meta.crs, bounds, covering=True) | {"emb": json.dumps(_emb(meta, note))}
+    return pa.table(columns).replace_schema_metadata(header)
 
 
-def _boxes(rings: Any) -> Any:
+def _boxes(bounds: F64) -> Any:
+    """(n, 4) -> the column `bbox`."""
     import pyarrow as pa  # noqa: PLC0415
 
-    names = ("xmin", "ymin", "xmax", "ymax")
-    low, high = (rings.min(1), rings.max(1)) if len(rings) else (np.zeros((0, 2)), np.zeros((0, 2)))
-    return pa.StructArray.from_arrays([pa.array(v) for v in (*low.T, *high.T)], names=list(names))
-
-
-def _wkb(rings: Any) -> Iterator[bytes]:
-    """(n, 4, 2) corners -> polygons, ring closed."""
-    import shapely  # noqa: PLC0415
-
-    yield from shapely.to_wkb(shapely.polygons(rings)) if len(rings) else ()
-
-
-def _geo(meta: Meta, rings: Any) -> dict[str, Any]:
-    """GeoParquet 1.1 file metadata; a raster without CRS has `crs` null."""
-    from rs_text_search_plugin.engine.raster.crs import projjson  # noqa: PLC0415
-
-    column: dict[str, Any] = {
-        "encoding": "WKB",
-        "geometry_types": ["Polygon"],
-        "crs": projjson(meta.crs) if meta.crs else None,
-        "covering": {"bbox": {side: ["bbox", side] for side in ("xmin", "ymin", "xmax", "ymax")}},
-    }
-    if len(rings):
-        column["bbox"] = [*rings.min((0, 1)).tolist(), *rings.max((0, 1)).tolist()]
-    return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+    return pa.StructArray.from_arrays([pa.array(side) for side in bounds.T], names=list(SIDES))
 
 
 def _emb(meta: Meta, note: dict[str, Any]) -> dict[str, Any]:
@@ -174,8 +152,7 @@ def read_columns(file: Path, dim: int) -> tuple[I64, F32]:
         vectors = halves.astype(np.float32).reshape(-1, dim)
     except (OSError, pa.ArrowException, ValueError) as error:
         raise _damaged(file, error) from error
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-    return table["id"].to_numpy().astype(np.int64), vectors
+    return table["id"].to_numpy().astype(np.int64), unit_length(vectors)
 
 
 def _damaged(file: Path, error: Exception) -> IndexStoreError:

@@ -14,14 +14,14 @@ from rs_text_search_plugin.contracts.errors import IndexStoreError, RasterError
 from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
 from rs_text_search_plugin.engine.raster.sources import absolute, file_facts
-from rs_text_search_plugin.engine.search.area import Zone
+from rs_text_search_plugin.engine.search.area import Area
 from rs_text_search_plugin.version import VERSION
 
-from .grid import Lattice, footprints, lattice, windows
+from .grid import Lattice, lattice, tile_corners, tile_windows
 from .lock import locked, prepare
 from .meta import Meta
 from .store import index_folder
-from .writer import IndexReport, Run
+from .writer import IndexReport, IndexWriter
 
 MIN_TILE_PX = 32
 ROW_BYTES = 64
@@ -133,7 +133,7 @@ def index(
             ) from error
         with locked(folder):
             prepare(folder, meta, options.mode)
-            return Run(folder, meta, raster, encoder, wanted).run(progress, cancelled)
+            return IndexWriter(folder, meta, raster, encoder, wanted).run(progress, cancelled)
 
 
 def _request(raster: Raster, encoder: Encoder, options: IndexOptions, grid: Lattice, planned: int) -> Meta:
@@ -168,8 +168,8 @@ def _wanted(raster: Raster, grid: Lattice, options: IndexOptions) -> npt.NDArray
     """(tiles,) whether each tile of the lattice meets the area asked for. Raises RasterError when none does."""
     if options.area is None:
         return np.ones(len(grid), dtype=bool)
-    corners = footprints(raster.transform, windows(grid, np.arange(len(grid))))
-    wanted = Zone(options.area, options.area_crs).meets(corners, raster.crs)
+    corners = tile_corners(raster.transform, tile_windows(grid, np.arange(len(grid))))
+    wanted = Area(options.area, options.area_crs).intersects(corners, raster.crs)
     if not wanted.any():
         raise RasterError(f"The area lies outside {raster.source}.", "Choose an area that meets the raster.")
     return wanted

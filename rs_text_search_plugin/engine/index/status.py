@@ -8,7 +8,7 @@ from typing import Any
 from rs_text_search_plugin.contracts.errors import IndexStoreError
 from rs_text_search_plugin.contracts.messages import Window
 
-from .grid import Corners, footprint
+from .grid import Corners, window_corners
 from .meta import Meta, raster_changed, read_meta
 from .parts import parts_of, read_note
 from .store import SUFFIX, found_raster, holds_index, index_folder, part_files
@@ -62,4 +62,4 @@ def _word(meta: Meta, done: int, model: str | None) -> tuple[str, str]:
 
 def outline(meta: Meta) -> Corners:
     """Corners of the whole raster in its CRS."""
-    return footprint(meta.transform, Window(0, 0, meta.width, meta.height))
+    return window_corners(meta.transform, Window(0, 0, meta.width, meta.height))

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from rs_text_search_plugin.contracts.arrays import F32, I32, I64
 from rs_text_search_plugin.contracts.errors import IndexMismatch, IndexStoreError
 from rs_text_search_plugin.engine.raster.sources import absolute, is_named
-from rs_text_search_plugin.models.files import cache_folder
+from rs_text_search_plugin.models.files import cache_folder, written_whole
 
 from . import grid
 from .meta import Meta, raster_changed, read_meta
@@ -74,7 +74,7 @@ class Index:
     @cached_property
     def windows(self) -> I32:
         """(n, 4) x, y, width, height in px."""
-        return grid.windows(self.meta.lattice, self.ids)
+        return grid.tile_windows(self.meta.lattice, self.ids)
 
     def position(self, tile: int) -> int:
         """Row of a tile id. Raises IndexStoreError when the index does not hold it."""
@@ -85,7 +85,7 @@ class Index:
 
     def corners(self, positions: I64) -> npt.NDArray[np.float64]:
         """(k,) rows -> (k, 4, 2) footprints in the raster's CRS, clockwise from the upper left."""
-        return grid.footprints(self.meta.transform, self.windows[positions])
+        return grid.tile_corners(self.meta.transform, self.windows[positions])
 
     def require(self, fingerprint: str) -> None:
         """Raises IndexMismatch when made with another encoder, or when the raster has changed since."""
@@ -125,10 +125,8 @@ def _cached(ids: Path, vectors: Path, dim: int) -> tuple[I64, F32] | None:
 
 
 def _save(file: Path, array: npt.NDArray[Any]) -> None:
-    part = file.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as out:
-        np.save(out, array)
-    part.replace(file)
+    with written_whole(file) as part:
+        np.save(part, array)
 
 
 def read_vectors(folder: Path, meta: Meta) -> tuple[I64, F32]:

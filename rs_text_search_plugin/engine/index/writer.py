@@ -24,9 +24,9 @@ from rs_text_search_plugin.engine.raster.strips import Skipped, Strips
 from .meta import Meta, read_meta, write_json
 from .parts import Part, part_name, parts_of, read_note, write_part
 
-BATCH = {"cpu": 16, "cuda": 128}
+BATCH_TILES = {"cpu": 16, "cuda": 128}
 """Tiles handed to the encoder at once: on a CPU so few that a cancel acts within a second, on a GPU many."""
-WAITING_BATCHES = 4
+QUEUED_BATCHES = 4
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class _Batch:
     skipped: Skipped | None = None
 
 
-class Run:
+class IndexWriter:
     """One pass over the parts still to do: a producer thread reads, this thread encodes and writes."""
 
     def __init__(
@@ -62,9 +62,9 @@ class Run:
         self.meta = meta
         self.encoder = encoder
         self.wanted = wanted
-        self.batch = BATCH["cuda" if "cuda" in str(getattr(encoder, "device", "")) else "cpu"]
+        self.batch = BATCH_TILES["cuda" if "cuda" in str(getattr(encoder, "device", "")) else "cpu"]
         self.strips = Strips(raster, meta.lattice, meta.stretch, meta.factor)
-        self.waiting: queue.Queue[_Batch | None] = queue.Queue(WAITING_BATCHES)
+        self.waiting: queue.Queue[_Batch | None] = queue.Queue(QUEUED_BATCHES)
         self.stop = threading.Event()
 
     def run(self, progress: Callable[[int, int], None], cancelled: Callable[[], bool]) -> IndexReport:
@@ -79,8 +79,8 @@ class Run:
         with ThreadPoolExecutor(1, "reader") as pool:
             reader = pool.submit(self._produce, left)
             try:
-                for part, note, seen in self._consume(cancelled):
-                    done += seen
+                for part, note, handled in self._consume(cancelled):
+                    done += handled
                     progress(done, self.meta.planned)
                     if note is not None:
                         notes[part.number] = note
@@ -107,9 +107,9 @@ class Run:
         skipped = Skipped()
         ids: list[int] = []
         tiles: list[U8] = []
-        for tile, picture in self.strips.tiles(part, skipped, self.wanted):
+        for tile, pixels in self.strips.tiles(part, skipped, self.wanted):
             ids.append(tile)
-            tiles.append(picture.copy())
+            tiles.append(pixels.copy())
             if len(ids) == self.batch:
                 self._put(_Batch(part, ids, tiles))
                 ids, tiles = [], []
@@ -128,7 +128,7 @@ class Run:
                 continue
 
     def _consume(self, cancelled: Callable[[], bool]) -> Iterator[tuple[Part, dict[str, Any] | None, int]]:
-        """(part, its note once it is written, tiles seen) of every batch."""
+        """(part, its note once it is written, tiles handled) of every batch."""
         ids: list[int] = []
         rows: list[F32] = []
         while (item := self._take(cancelled)) is not None:
@@ -139,7 +139,7 @@ class Run:
                 continue
             vectors = np.concatenate(rows) if rows else np.zeros((0, self.meta.dim), np.float32)
             note = {**asdict(item.skipped), "tiles": len(ids), "key": self.meta.key}
-            write_part(self.folder, item.part, self.meta, np.array(ids, np.int64), vectors, note)
+            write_part(self._file(item.part), self.meta, np.array(ids, np.int64), vectors, note)
             yield item.part, note, item.skipped.empty + len(item.skipped.unreadable)
             ids, rows = [], []
 

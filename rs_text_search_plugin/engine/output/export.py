@@ -5,7 +5,6 @@ GDAL (through pyogrio) writes all but GeoParquet, which its wheels leave out and
 
 from __future__ import annotations
 
-import os
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,15 +17,17 @@ import numpy.typing as npt
 
 from rs_text_search_plugin.contracts.errors import ExportError
 from rs_text_search_plugin.contracts.operations.search import ExportedMatch
-from rs_text_search_plugin.engine.raster.crs import projjson
+from rs_text_search_plugin.models.files import move_whole
 
 from .footprints import Corners, Footprints, footprints
+from .geoparquet import geo_header
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index
 
+SHAPEFILE = "ESRI Shapefile"
 DRIVERS = {
-    ".shp": "ESRI Shapefile",
+    ".shp": SHAPEFILE,
     ".gpkg": "GPKG",
     ".geojson": "GeoJSON",
     ".fgb": "FlatGeobuf",
@@ -36,6 +37,28 @@ SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg", ".qix", ".sbn", ".sbx
 TEXT_BYTES = 254
 """What a text of a shapefile's table can hold."""
 Column = npt.NDArray[np.generic]
+
+
+MATCH_COLUMNS: dict[str, type] = {
+    "rank": np.int64,
+    "score": np.float64,
+    "query": object,
+    "model": object,
+    "raster": object,
+    "tile_id": np.int64,
+    "region": np.int64,
+}
+"""What every format holds of a match, in this order."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Matches to export. `indexes` maps the name that a match gives to its index."""
+
+    matches: Sequence[ExportedMatch]
+    indexes: Mapping[str, Index]
+    query: str
+    model: str
 
 
 @dataclass(frozen=True)
@@ -55,30 +78,25 @@ class _Table:
     shapes: Footprints
 
 
-def export(
-    path: Path,
-    matches: Sequence[ExportedMatch],
-    indexes: Mapping[str, Index],
-    query: str,
-    model: str,
-    crs: str | None = None,
-) -> ExportReport:
-    """Write one row per match: rank, score, query, model, raster, tile_id, region and the footprint.
+def export(path: Path, found: Found, crs: str | None = None) -> ExportReport:
+    """Write one row per match: MATCH_COLUMNS and the footprint.
 
-    `indexes` maps the name that a match gives to its index. `crs` defaults to the first index's; footprints
-    of other CRS are brought to it with densified edges. Raises ExportError.
+    `crs` defaults to the first index's; footprints of other CRS are brought to it with densified edges.
+    Raises ExportError, and IndexStoreError for a tile that its index does not hold.
     """
+    matches, indexes = found.matches, found.indexes
     shapes = footprints(_tiles(matches, indexes), indexes, crs)
     kept = [matches[row] for row in shapes.rows]
-    columns = {
-        "rank": np.array([match.rank for match in kept], dtype=np.int64),
-        "score": np.array([match.score for match in kept], dtype=np.float64),
-        "query": _texts([query] * len(kept)),
-        "model": _texts([model] * len(kept)),
-        "raster": _texts([_name(indexes[match.index]) for match in kept]),
-        "tile_id": np.array([match.id for match in kept], dtype=np.int64),
-        "region": np.array([match.region for match in kept], dtype=np.int64),
+    values: dict[str, list[object]] = {
+        "rank": [match.rank for match in kept],
+        "score": [match.score for match in kept],
+        "query": [found.query] * len(kept),
+        "model": [found.model] * len(kept),
+        "raster": [_name(indexes[match.index]) for match in kept],
+        "tile_id": [match.id for match in kept],
+        "region": [match.region for match in kept],
     }
+    columns = {name: np.array(values[name], dtype=kind) for name, kind in MATCH_COLUMNS.items()}
     return _write(Path(path), _Table(columns, shapes))
 
 
@@ -101,14 +119,10 @@ def export_index(path: Path, index: Index, crs: str | None = None) -> ExportRepo
         "tile_id": ids,
         "row": ids // index.cols,
         "col": ids % index.cols,
-        "model": _texts([index.meta.model] * len(ids)),
-        "raster": _texts([_name(index)] * len(ids)),
+        "model": np.full(len(ids), index.meta.model, dtype=object),
+        "raster": np.full(len(ids), _name(index), dtype=object),
     }
     return _write(Path(path), _Table(columns, shapes))
-
-
-def _texts(values: list[str]) -> Column:
-    return np.array(values, dtype=object)
 
 
 def _name(index: Index) -> str:
@@ -123,33 +137,32 @@ def _write(path: Path, table: _Table) -> ExportReport:
         raise ExportError(f"“{path.suffix}” is no format known here.", f"Use one of {', '.join(DRIVERS)}.")
     table, lost = _fitted(table, driver)
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
-            part = Path(folder) / path.name
-            _write_parquet(part, table) if driver == "Parquet" else _write_gdal(part, table, driver)
-            files = _move(Path(folder), path)
+        files = _write_files(path, table, driver)
     except OSError as error:
         hint = "Choose a folder you may write to, and close the file in other programs."
         raise ExportError(f"{path} cannot be written: {error.strerror or error}.", hint) from error
     return ExportReport(files, len(table.shapes.rows), (*table.shapes.warnings, *lost))
 
 
-def _move(folder: Path, path: Path) -> tuple[str, ...]:
-    made = {file.name: file for file in folder.iterdir()}
-    if path.suffix.lower() == ".shp":  # an old spatial index or .prj must not stay beside new shapes
-        for part in SHAPEFILE_PARTS:
-            old = path.with_suffix(part)
-            if old.name not in made:
+def _write_files(path: Path, table: _Table, driver: str) -> tuple[str, ...]:
+    """The files of a format; an old shapefile's spatial index or .prj must not stay beside new shapes."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
+        part = Path(folder) / path.name
+        _write_parquet(part, table) if driver == "Parquet" else _write_gdal(part, table, driver)
+        made = {path.with_name(file.name): file for file in Path(folder).iterdir()}
+        if driver == SHAPEFILE:
+            for old in {path.with_suffix(end) for end in SHAPEFILE_PARTS} - set(made):
                 old.unlink(missing_ok=True)
-    for name, file in made.items():
-        os.replace(file, path.parent / name)
-    return tuple(sorted(str(path.parent / name) for name in made))
+        for target, file in made.items():
+            move_whole(file, target)
+    return tuple(sorted(map(str, made)))
 
 
 def _fitted(table: _Table, driver: str) -> tuple[_Table, list[str]]:
     """The table as the format can hold it, and what was lost."""
     if driver == "GeoJSON":
         return table, ["GeoJSON is always in WGS 84 (EPSG:4326)."] if table.shapes.on_earth() else []
-    if driver != "ESRI Shapefile":
+    if driver != SHAPEFILE:
         return table, []
     lost = []
     columns = dict(table.columns)
@@ -158,7 +171,7 @@ def _fitted(table: _Table, driver: str) -> tuple[_Table, list[str]]:
             short = [_cut(str(value)) for value in values]
             if short != values.tolist():
                 lost.append(f"“{name}” was cut to {TEXT_BYTES} bytes, as a shapefile holds no more.")
-                columns[name] = _texts(short)
+                columns[name] = np.array(short, dtype=object)
     return replace(table, columns=columns), lost
 
 
@@ -170,40 +183,27 @@ def _write_gdal(path: Path, table: _Table, driver: str) -> None:
     from pyogrio import raw  # noqa: PLC0415 - a second GDAL, loaded only to write
     from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError  # noqa: PLC0415
 
-    options = {"RFC7946": "YES"} if driver == "GeoJSON" and table.shapes.on_earth() else {}
+    fields = {"field_data": list(table.columns.values()), "fields": list(table.columns)}
+    layer = {"geometry_type": "Polygon", "crs": table.shapes.crs, "driver": driver}
+    if driver == SHAPEFILE:
+        layer["encoding"] = "UTF-8"
+    if driver == "GeoJSON" and table.shapes.on_earth():
+        layer["RFC7946"] = "YES"
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "'crs' was not provided")  # the report says it in plain words
-            raw.write(
-                str(path),
-                geometry=table.shapes.wkb,
-                field_data=list(table.columns.values()),
-                fields=list(table.columns),
-                geometry_type="Polygon",
-                crs=table.shapes.crs,
-                driver=driver,
-                encoding="UTF-8" if driver == "ESRI Shapefile" else None,
-                **options,
-            )
+            raw.write(str(path), geometry=table.shapes.wkb, **fields, **layer)
     except (DataLayerError, DataSourceError, FeatureError, FieldError) as error:
         raise ExportError(f"{driver} cannot hold these matches: {error}", "Export to GeoPackage.") from error
 
 
 def _write_parquet(path: Path, table: _Table) -> None:
-    """GeoParquet 1.1 (geoparquet.org): WKB, the CRS as PROJJSON, null when there is none."""
-    import json  # noqa: PLC0415
-
     import pyarrow as pa  # noqa: PLC0415
+    import shapely  # noqa: PLC0415
     from pyarrow import parquet  # noqa: PLC0415
 
-    column = {
-        "encoding": "WKB",
-        "geometry_types": ["Polygon"],
-        "crs": table.shapes.crs and projjson(table.shapes.crs),
-    }
-    geo = {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
     arrays = {name: pa.array(values) for name, values in table.columns.items()}
     arrays["geometry"] = pa.array(table.shapes.wkb.tolist(), pa.binary())
-    parquet.write_table(
-        pa.table(arrays).replace_schema_metadata({"geo": json.dumps(geo)}), path, compression="zstd"
-    )
+    bounds = shapely.bounds(shapely.from_wkb(table.shapes.wkb)).reshape(-1, 4)
+    header = geo_header(table.shapes.crs, bounds)
+    parquet.write_table(pa.table(arrays).replace_schema_metadata(header), path, compression="zstd")

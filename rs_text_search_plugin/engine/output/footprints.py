@@ -34,7 +34,10 @@ class Footprints:
     def on_earth(self) -> bool:
         """Whether they can be given in longitude and latitude on the Earth."""
         try:
-            return self.crs is not None and len(crs.moved(np.zeros((1, 2)), self.crs, "EPSG:4326")) == 1
+            return (
+                self.crs is not None
+                and len(crs.transform_points(np.zeros((1, 2)), self.crs, "EPSG:4326")) == 1
+            )
         except crs.CrsUnusableError:
             return False
 
@@ -63,7 +66,7 @@ def footprints(
             warnings.append(_without_crs(index, target))
             kept[mine] = target is None
         elif target is not None:
-            shapes[mine] = _moved(shapes[mine], index.meta.crs, target)
+            shapes[mine] = _reproject(shapes[mine], index.meta.crs, target)
     rows = np.flatnonzero(kept)
     return Footprints(np.array(shapely.to_wkb(shapes[rows]), dtype=object), rows, target, tuple(warnings))
 
@@ -75,20 +78,15 @@ def _without_crs(index: Index, target: str | None) -> str:
     return f"{name} has no CRS: its matches were left out. Give the raster a CRS, or export it alone."
 
 
-def _moved(shapes: npt.NDArray[np.object_], source: str, target: str) -> npt.NDArray[np.object_]:
-    """Polygons with densified edges in another CRS."""
+def _reproject(shapes: npt.NDArray[np.object_], source: str, target: str) -> npt.NDArray[np.object_]:
+    """Polygons (n,) in another CRS. Raises ExportError."""
     import shapely  # noqa: PLC0415
 
     try:
         if crs.same(source, target):
             return shapes
         edge = float(shapely.length(shapes).max()) / 4
-        dense = shapely.segmentize(shapes, edge / EDGE_PARTS)
-        moved: npt.NDArray[np.object_] = shapely.transform(
-            dense, lambda points: crs.moved(points, source, target)
-        )
+        reprojected: npt.NDArray[np.object_] = crs.reproject(shapes, source, target, edge / EDGE_PARTS)
+        return reprojected
     except crs.CrsUnusableError as error:
         raise ExportError(f"{error}.", "Choose another CRS, or none.") from error
-    if not np.isfinite(shapely.bounds(moved)).all():
-        raise ExportError("Some tiles lie where the CRS is not valid.", "Choose another CRS.")
-    return moved

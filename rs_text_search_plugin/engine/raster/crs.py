@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-F64 = npt.NDArray[np.float64]
+from rs_text_search_plugin.contracts.arrays import F64
 
 
 class CrsUnusableError(ValueError):
     """A CRS is not known, or there is no way from one to the other (another body, say)."""
 
 
-def moved(points: F64, source: str, target: str) -> F64:
+def transform_points(points: F64, source: str, target: str) -> F64:
     """(n, 2) x, y -> (n, 2); CRS as WKT2 or authority code. Points off the projection become infinite."""
     from rasterio._err import CPLE_BaseError  # noqa: PLC0415 - what PROJ's refusal arrives as
     from rasterio.errors import CRSError  # noqa: PLC0415
@@ -24,6 +23,20 @@ def moved(points: F64, source: str, target: str) -> F64:
         return np.stack(transform(source, target, points[:, 0], points[:, 1]), axis=1)
     except (CRSError, CPLE_BaseError) as error:
         raise CrsUnusableError(_reason(source, target)) from error
+
+
+def reproject(shapes: Any, source: str, target: str, step: float) -> Any:
+    """Shapely geometries brought to another CRS, with a vertex every `step` source units, as edges may bend.
+
+    Raises CrsUnusableError, also where the target CRS is not valid.
+    """
+    import shapely  # noqa: PLC0415 - only needed for areas and exports
+
+    dense = shapely.segmentize(shapes, step)
+    found = shapely.transform(dense, lambda points: transform_points(points, source, target))
+    if not np.isfinite(shapely.bounds(found)).all():
+        raise CrsUnusableError("A place lies where the CRS is not valid")
+    return found
 
 
 def same(one: str, other: str) -> bool:

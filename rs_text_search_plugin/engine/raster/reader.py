@@ -1,4 +1,4 @@
-"""A raster as the encoder wants to see it: RGB uint8, stretched once for the whole raster, gaps known."""
+"""A raster as encoders take it: RGB uint8, stretched once for the whole raster, with its gaps known."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rs_text_search_plugin.contracts.arrays import U8
+from rs_text_search_plugin.contracts.arrays import U8, Bool
 from rs_text_search_plugin.contracts.errors import RasterError
 from rs_text_search_plugin.contracts.messages import Window
 
 from .georeference import georeference, pixel_metres
 from .sources import gdal_options, is_remote
 
-Valid = npt.NDArray[np.bool_]
 Stretch = tuple[tuple[float, float], ...]
 
 PREVIEW_PX = 1024
 """Longer side of the decimated read that the stretch is taken from."""
-SAMPLES = 64
+SAMPLED_BLOCKS = 64
 """Without overviews a large raster is sampled in so many of its blocks instead."""
-SAMPLE_PX = 256
+SAMPLED_BLOCK_PX = 256
 """Of a large block only so much is taken, rows and columns, somewhere in it."""
 PHOTO_RANGE = 64
 """8-bit bands whose 2-98 % range spans as much are shown as they are, as QGIS shows photographs."""
@@ -127,8 +126,8 @@ class Raster:
         colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
         if all(colour in declared for colour in colours):
             return tuple(declared.index(colour) + 1 for colour in colours)
-        seen = [band for band, kind in enumerate(declared, start=1) if kind != ColorInterp.alpha]
-        return tuple(seen[:3]) if len(seen) >= 3 else tuple(seen[:1])
+        coloured = [band for band, kind in enumerate(declared, start=1) if kind != ColorInterp.alpha]
+        return tuple(coloured[:3]) if len(coloured) >= 3 else tuple(coloured[:1])
 
     def _palette(self) -> U8 | None:
         """(256, 3) RGB of a palette band."""
@@ -161,7 +160,7 @@ class Raster:
             return ((0.0, 255.0),) * len(ranges)  # all bands alike, or colours would shift
         return tuple((low, high if high > low else low + 1.0) for low, high in ranges)
 
-    def _sample(self) -> tuple[npt.NDArray[Any], Valid]:
+    def _sample(self) -> tuple[npt.NDArray[Any], Bool]:
         """Raw bands (bands, h, w) and validity (h, w) that stand for the whole raster."""
         factor = max(1, -(-max(self.width, self.height) // PREVIEW_PX))
         whole = Window(0, 0, self.width, self.height)
@@ -174,18 +173,18 @@ class Raster:
         data, valid = self._scattered()
         return (data, valid) if valid.any() else self.raw(whole, shape)
 
-    def _scattered(self) -> tuple[npt.NDArray[Any], Valid]:
-        """Raw (bands, 1, n) and validity (1, n) of pixels from up to SAMPLES blocks that hold any."""
+    def _scattered(self) -> tuple[npt.NDArray[Any], Bool]:
+        """Raw (bands, 1, n) and validity (1, n) of pixels from up to SAMPLED_BLOCKS blocks that hold any."""
         block_h, block_w = self.dataset.block_shapes[self.bands[0] - 1]
         blocks = self._stored_blocks()
         draw = np.random.default_rng(0)
-        chosen = draw.permutation(len(blocks))[:SAMPLES]
+        chosen = draw.permutation(len(blocks))[:SAMPLED_BLOCKS]
         dtype = self.dataset.dtypes[self.bands[0] - 1]
         data, valid = [np.zeros((len(self.bands), 0), dtype)], [np.zeros(0, dtype=bool)]
         for row, col in blocks[np.sort(chosen)].tolist():
             x, y = col * block_w, row * block_h
             held_w, held_h = min(block_w, self.width - x), min(block_h, self.height - y)
-            width, height = min(held_w, SAMPLE_PX), min(held_h, SAMPLE_PX)
+            width, height = min(held_w, SAMPLED_BLOCK_PX), min(held_h, SAMPLED_BLOCK_PX)
             x, y = x + draw.integers(held_w - width + 1), y + draw.integers(held_h - height + 1)
             with suppress(RasterError):
                 pixels, mask = self.raw(Window(x, y, width, height))
@@ -211,7 +210,7 @@ class Raster:
         except RasterBlockError:
             return False
 
-    def raw(self, place: Window, shape: tuple[int, int] | None = None) -> tuple[npt.NDArray[Any], Valid]:
+    def raw(self, window: Window, shape: tuple[int, int] | None = None) -> tuple[npt.NDArray[Any], Bool]:
         """Bands (bands, h, w) as stored and validity (h, w), resampled to `shape` (through overviews).
 
         Raises RasterError when blocks cannot be read.
@@ -220,12 +219,12 @@ class Raster:
         from rasterio.errors import RasterioError  # noqa: PLC0415
         from rasterio.windows import Window as GdalWindow  # noqa: PLC0415
 
-        shape = shape or (place.height, place.width)
-        how = {"window": GdalWindow(place.x, place.y, place.width, place.height), "out_shape": shape}
+        shape = shape or (window.height, window.width)
+        how = {"window": GdalWindow(window.x, window.y, window.width, window.height), "out_shape": shape}
         flags = self.dataset.mask_flag_enums[self.bands[0] - 1]
         masked = MaskFlags.per_dataset in flags or MaskFlags.alpha in flags
         try:
-            data = self.dataset.read(list(self.bands), resampling=self._resampling(place, shape), **how)
+            data = self.dataset.read(list(self.bands), resampling=self._resampling(window, shape), **how)
             mask = self.dataset.read_masks(self.bands[0], **how) if masked else None
         except RasterioError as error:
             raise RasterError(
@@ -236,14 +235,14 @@ class Raster:
         valid = np.ones(shape, dtype=bool) if mask is None else mask > 0
         return data, valid & self._holds_data(data)
 
-    def _resampling(self, place: Window, shape: tuple[int, int]) -> Any:
+    def _resampling(self, window: Window, shape: tuple[int, int]) -> Any:
         from rasterio.enums import Resampling  # noqa: PLC0415
 
-        if self.palette is not None or shape == (place.height, place.width):
+        if self.palette is not None or shape == (window.height, window.width):
             return Resampling.nearest
-        return Resampling.average if shape[0] <= place.height else Resampling.bilinear
+        return Resampling.average if shape[0] <= window.height else Resampling.bilinear
 
-    def _holds_data(self, data: npt.NDArray[Any]) -> Valid:
+    def _holds_data(self, data: npt.NDArray[Any]) -> Bool:
         """(bands, h, w) -> (h, w): finite, and in at least one band other than nodata."""
         valid = np.ones(data.shape[1:], dtype=bool)
         if data.dtype.kind == "f":
@@ -253,36 +252,36 @@ class Raster:
             valid &= np.logical_or.reduce([band != gap for band, gap in zip(data, gaps, strict=True)])
         return np.asarray(valid, dtype=np.bool_)
 
-    def rgb(self, place: Window, stretch: Stretch, shape: tuple[int, int] | None = None) -> tuple[U8, Valid]:
+    def rgb(self, window: Window, stretch: Stretch, shape: tuple[int, int] | None = None) -> tuple[U8, Bool]:
         """(h, w, 3) uint8 and validity (h, w) of a window; invalid pixels are black. Raises RasterError."""
-        data, valid = self.raw(place, shape)
+        data, valid = self.raw(window, shape)
         if self.palette is not None:
-            picture = self.palette[data[0].astype(np.uint8)]
+            image = self.palette[data[0].astype(np.uint8)]
         else:
-            picture = np.stack(
+            image = np.stack(
                 [stretched(band, *limits) for band, limits in zip(data, stretch, strict=True)], -1
             )
-        if picture.shape[-1] == 1:
-            picture = np.repeat(picture, 3, axis=-1)
+        if image.shape[-1] == 1:
+            image = np.repeat(image, 3, axis=-1)
         if not valid.all():
-            picture[~valid] = 0
-        return picture, valid
+            image[~valid] = 0
+        return image, valid
 
     def read_tiles(self, windows: Sequence[Window], size_px: int, stretch: Stretch | None = None) -> U8:
         """Windows -> (n, size_px, size_px, 3) RGB, for thumbnails and rerankers. Raises RasterError."""
         limits = stretch or self.stretch()
         tiles = np.zeros((len(windows), size_px, size_px, 3), dtype=np.uint8)
-        for tile, place in zip(tiles, windows, strict=True):
-            tile[:], _ = self.rgb(place, limits, (size_px, size_px))
+        for tile, window in zip(tiles, windows, strict=True):
+            tile[:], _ = self.rgb(window, limits, (size_px, size_px))
         return tiles
 
-    def holds_blocks(self, place: Window) -> bool:
+    def holds_blocks(self, window: Window) -> bool:
         """False when a sparse GeoTIFF stores nothing in this window: it need not be read at all."""
         if self.dataset.driver != "GTiff":
             return True
         block_h, block_w = self.dataset.block_shapes[self.bands[0] - 1]
-        rows = range(place.y // block_h, -(-(place.y + place.height) // block_h))
-        cols = range(place.x // block_w, -(-(place.x + place.width) // block_w))
+        rows = range(window.y // block_h, -(-(window.y + window.height) // block_h))
+        cols = range(window.x // block_w, -(-(window.x + window.width) // block_w))
         return any(self._stores(row, col) for row in rows for col in cols)
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from rs_text_search_plugin.contracts.arrays import F64, Bool
 from rs_text_search_plugin.contracts.errors import QueryError
 from rs_text_search_plugin.engine.raster import crs as projections
 
@@ -18,40 +18,36 @@ if TYPE_CHECKING:
 
 EDGE_PARTS = 100
 """An edge is cut into parts of 1/100 of the area's size before it is reprojected, as it may bend."""
-
-
 HALF_TURN = 180.0
 """Degrees: what seems to span more has crossed the date line."""
 
 
 @dataclass(frozen=True)
-class Zone:
+class Area:
     """A GeoJSON geometry; `crs` None means each raster's own."""
 
     geometry: dict[str, Any]
     crs: str | None = None
 
-    def covers(self, index: Index) -> npt.NDArray[np.bool_]:
+    def tiles_inside(self, index: Index) -> Bool:
         """(n,) whether each tile's footprint meets the area."""
-        return self.meets(index.corners(np.arange(len(index.ids))), index.meta.crs)
+        return self.intersects(index.corners(np.arange(len(index.ids))), index.meta.crs)
 
-    def meets(self, corners: npt.NDArray[np.float64], crs: str | None) -> npt.NDArray[np.bool_]:
+    def intersects(self, corners: F64, crs: str | None) -> Bool:
         """(n, 4, 2) footprints in `crs` -> (n,) whether each meets the area."""
         import shapely  # noqa: PLC0415 - only needed when an area is given
 
         low, high = corners.min(axis=1), corners.max(axis=1)
-        area = self.on(crs, shapely.box(*low.min(axis=0), *high.max(axis=0)))
+        area = self.in_crs(crs, shapely.box(*low.min(axis=0), *high.max(axis=0)))
         if area.is_empty:
             return np.zeros(len(corners), dtype=bool)
         x0, y0, x1, y1 = area.bounds
-        near: npt.NDArray[np.bool_] = (
-            (low[:, 0] <= x1) & (high[:, 0] >= x0) & (low[:, 1] <= y1) & (high[:, 1] >= y0)
-        )
+        near: Bool = (low[:, 0] <= x1) & (high[:, 0] >= x0) & (low[:, 1] <= y1) & (high[:, 1] >= y0)
         shapely.prepare(area)
         near[near] = shapely.intersects(area, shapely.polygons(corners[near]))
         return near
 
-    def on(self, crs: str | None, extent: BaseGeometry) -> BaseGeometry:
+    def in_crs(self, crs: str | None, extent: BaseGeometry) -> BaseGeometry:
         """The area in a raster's CRS as far as it reaches over `extent`, a box in that CRS; raises QueryError."""
         import shapely  # noqa: PLC0415
 
@@ -91,11 +87,9 @@ def _reproject(area: BaseGeometry, source: str, target: str) -> BaseGeometry:
     import shapely  # noqa: PLC0415
 
     x0, y0, x1, y1 = area.bounds
-    dense = shapely.segmentize(area, max(x1 - x0, y1 - y0, 1e-9) / EDGE_PARTS)
+    step = max(x1 - x0, y1 - y0, 1e-9) / EDGE_PARTS
     try:
-        moved = shapely.transform(dense, lambda points: projections.moved(points, source, target))
+        return shapely.make_valid(projections.reproject(area, source, target, step))
     except projections.CrsUnusableError as error:
-        raise QueryError(f"The area cannot be used: {error}.", "Use a CRS such as EPSG:4326.") from error
-    if not np.isfinite(moved.bounds).all():
-        raise QueryError("The area lies where the raster's CRS is not valid.", "Draw it nearer.")
-    return shapely.make_valid(moved)
+        hint = "Draw it nearer to the raster, in a CRS such as EPSG:4326."
+        raise QueryError(f"The area cannot be used: {error}.", hint) from error

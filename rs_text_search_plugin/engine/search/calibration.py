@@ -1,4 +1,4 @@
-"""Raw likeness -> a score of 0-100 that means the same for every query and raster.
+"""Raw similarity -> a score of 0-100 that means the same for every query and raster.
 
 score = 100 * sigmoid(bias + cosine * gain * s + background * z). s is the cosine of text and tile. gain makes
 up for imagery unlike what the model learned from, whose tiles resemble every word less: it compares how well tiles
@@ -59,7 +59,7 @@ class Line:
         return np.asarray(scores * np.float32(self.slope) + np.float32(self.offset), dtype=np.float32)
 
     def raw(self, score: float) -> float:
-        """The raw likeness that gives a calibrated score."""
+        """The raw similarity that gives a calibrated score."""
         return (float(np.log(score / (100 - score))) - self.offset) / self.slope
 
 

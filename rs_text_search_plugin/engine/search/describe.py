@@ -10,45 +10,46 @@ from rs_text_search_plugin.contracts.arrays import F32, I64
 from rs_text_search_plugin.contracts.messages import Description, Tag
 from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.contracts.scores import POSSIBLE, STRONG
+from rs_text_search_plugin.engine.vectors import unit_length
 
 from . import query_embedding as word_vectors
 from . import vocabulary
 from .calibration import background, calibration, gain, lines, percent
-from .query import unit
 from .vocabulary import Word
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index
 
-TAGS = 12
-IN_SENTENCE = 4
-ADDS, STANDS_OUT, KIN = 0.15, 1.0, 100
-"""A word adds to those before it when the part of it that they leave out has a cosine of ADDS with the tile, and lies
-STANDS_OUT standard deviations above the KIN tiles which the first word fits best. Set by looking at RSICD val."""
-LITTLE_WORDS = frozenset({"a", "an", "the", "of", "with", "in", "on", "by", "and"})
+LISTED_TAGS = 12
+SENTENCE_TAGS = 4
+ADDED_COSINE, ADDED_DEVIATIONS, SIMILAR_TILES = 0.15, 1.0, 100
+"""A word adds to those before it when the part of it that they leave out has a cosine of
+ADDED_COSINE with the tile, and lies ADDED_DEVIATIONS standard deviations above the SIMILAR_TILES tiles which the
+first word fits best. Chosen on RSICD val."""
+FUNCTION_WORDS = frozenset({"a", "an", "the", "of", "with", "in", "on", "by", "and"})
 
 
 def describe(index: Index, tile_id: int, encoder: Encoder) -> Description:
     """Tags and a sentence for one tile. Raises IndexMismatch, IndexStoreError when there is no such tile."""
     index.require(encoder.fingerprint)
     position = index.position(tile_id)
-    chosen = visible(index, encoder)
+    chosen = discernible(index, encoder)
     texts = word_vectors.vectors(encoder)[chosen]
     scores = _scores(index, encoder, texts, index.vectors[[position]])[0]
     order = np.argsort(-scores, kind="stable")
     words = [vocabulary.words()[i] for i in chosen]
     ranked = [words[i] for i in order]
     tile = np.asarray(index.vectors[position], dtype=np.float32)
-    told = telling(ranked, scores[order], texts[order], tile, background(index.vectors))
-    text = sentence([ranked[i] for i in told], scores[order][told])
-    tags = (Tag(words[i].name, words[i].group, round(float(scores[i]), 1)) for i in order[:TAGS])
+    picked = informative(ranked, scores[order], texts[order], tile, background(index.vectors))
+    text = sentence([ranked[i] for i in picked], scores[order][picked])
+    tags = (Tag(words[i].name, words[i].group, round(float(scores[i]), 1)) for i in order[:LISTED_TAGS])
     corners = tuple((float(x), float(y)) for x, y in index.corners(np.array([position]))[0])
     sure = bool(len(scores) and scores[order[0]] >= STRONG)
     return Description(str(index.folder), tile_id, corners, text, sure, tuple(tags))
 
 
-def visible(index: Index, encoder: Encoder) -> I64:
-    """Rows of the vocabulary that can be made out at the pixel size the encoder got to see."""
+def discernible(index: Index, encoder: Encoder) -> I64:
+    """Rows of the vocabulary that can be made out at the pixel size at which the encoder gets a tile."""
     if index.meta.gsd_m is None:
         return np.arange(len(vocabulary.words()))
     shrunk = max(1.0, index.meta.lattice.tile_w / encoder.size)
@@ -64,35 +65,38 @@ def _scores(index: Index, encoder: Encoder, texts: F32, tiles: F32) -> F32:
     return percent(raw * slope + offset)
 
 
-def telling(words: list[Word], scores: F32, texts: F32, tile: F32, tiles: F32) -> list[int]:
-    """Which possible words to tell of a tile (dim,): the best one, then those that add something.
+def informative(words: list[Word], scores: F32, texts: F32, tile: F32, tiles: F32) -> list[int]:
+    """Which possible words to name for a tile (dim,): the best one, then those that add something.
 
     words, scores (k,) and texts (k, dim) from the best down; tiles (n, dim) of the same index. This is orthogonal
     matching pursuit (Pati et al. 1993), as others read image vectors by words (Bhalla et al., SpLiCE, 2024).
     """
-    kin = tiles[np.argsort(-(tiles @ texts[0]))[:KIN]] if len(tiles) >= 2 * KIN else tiles[:0]
+    most = SIMILAR_TILES if len(tiles) >= 2 * SIMILAR_TILES else 0
+    similar = tiles[np.argsort(-(tiles @ texts[0]))[:most]]
     covered = np.zeros((0, texts.shape[1]), dtype=np.float32)
     picked: list[int] = []
     said: set[str] = set()
     for i in map(int, np.flatnonzero(scores >= POSSIBLE)):
-        name = {part.rstrip("s") for part in words[i].name.split()} - LITTLE_WORDS  # "car park" after "cars"
-        left = unit(texts[i] - covered.T @ (covered @ texts[i]))
-        if picked and not (said.isdisjoint(name) and _adds(left, tile, kin)):
+        name = {
+            part.rstrip("s") for part in words[i].name.split()
+        } - FUNCTION_WORDS  # "car park" after "cars"
+        left = unit_length(texts[i] - covered.T @ (covered @ texts[i]))
+        if picked and not (said.isdisjoint(name) and _adds(left, tile, similar)):
             continue
         picked, said, covered = [*picked, i], said | name, np.concatenate([covered, left[None]])
-        if len(picked) == IN_SENTENCE:
+        if len(picked) == SENTENCE_TAGS:
             break
     return picked
 
 
-def _adds(left: F32, tile: F32, kin: F32) -> bool:
-    usual = kin @ left
-    least = float(usual.mean() + STANDS_OUT * usual.std()) if len(usual) else 0.0
-    return float(tile @ left) > max(ADDS, least)
+def _adds(left: F32, tile: F32, similar: F32) -> bool:
+    usual = similar @ left
+    least = float(usual.mean() + ADDED_DEVIATIONS * usual.std()) if len(usual) else 0.0
+    return float(tile @ left) > max(ADDED_COSINE, least)
 
 
 def sentence(words: list[Word], scores: F32) -> str:
-    """One plain sentence from the words to tell, the best first, with their scores, (k,)."""
+    """One plain sentence from the words to name, the best first, with their scores, (k,)."""
     sure = [word.say for word, score in zip(words, scores, strict=True) if score >= STRONG]
     perhaps = [word.say for word, score in zip(words, scores, strict=True) if score < STRONG]
     if sure:

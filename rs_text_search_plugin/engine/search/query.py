@@ -14,6 +14,7 @@ from rs_text_search_plugin.contracts.arrays import F32
 from rs_text_search_plugin.contracts.errors import QueryError
 from rs_text_search_plugin.contracts.messages import Query
 from rs_text_search_plugin.contracts.protocols import Encoder
+from rs_text_search_plugin.engine.vectors import unit_length
 
 from .spelling import repaired
 
@@ -73,18 +74,12 @@ def framed(text: str) -> list[str]:
     return [template.format(text) for template in prompts().templates]
 
 
-def unit(rows: F32) -> F32:
-    """(..., dim) scaled to unit length; a row of zeros stays."""
-    length = np.linalg.norm(rows, axis=-1, keepdims=True)
-    return np.asarray(rows / np.maximum(length, 1e-12), dtype=np.float32)
-
-
 def phrases(encoder: Encoder, texts: list[str]) -> F32:
     """n texts -> (n, dim) unit length: averaged over their frames."""
     frames = [framed(text) for text in texts]
     vectors = encoder.texts([frame for group in frames for frame in group])
     ends = np.cumsum([len(group) for group in frames])
-    return unit(np.stack([part.mean(axis=0) for part in np.split(vectors, ends[:-1])]))
+    return unit_length(np.stack([part.mean(axis=0) for part in np.split(vectors, ends[:-1])]))
 
 
 def with_examples(text: F32 | None, like: F32, unlike: F32, background: F32) -> F32:
@@ -100,12 +95,12 @@ def with_examples(text: F32 | None, like: F32, unlike: F32, background: F32) -> 
         )
     middle = background.mean(axis=0)
     parts = [] if text is None else [(1.0, text)]
-    parts += [(LIKE, unit(like - middle).mean(axis=0))] if len(like) else []
-    parts += [(-UNLIKE, unit(unlike - middle).mean(axis=0))] if len(unlike) else []
+    parts += [(LIKE, unit_length(like - middle).mean(axis=0))] if len(like) else []
+    parts += [(-UNLIKE, unit_length(unlike - middle).mean(axis=0))] if len(unlike) else []
     query = sum(weight * direction / spread(direction, background) for weight, direction in parts)
-    query = unit(np.asarray(query, dtype=np.float32))
+    query = unit_length(np.asarray(query, dtype=np.float32))
     if len(like) and len(unlike) and len(like) + len(unlike) >= FEEDBACK_MARKS:
-        return fit_marks(query, unit(like - middle), unit(unlike - middle))
+        return fit_marks(query, unit_length(like - middle), unit_length(unlike - middle))
     return query
 
 
@@ -131,4 +126,4 @@ def fit_marks(prior: F32, like: F32, unlike: F32, strength: float = 1.0, steps: 
         chance = 1 / (1 + np.exp(-(start + shift)))
         weight = np.maximum(chance * (1 - chance), 1e-4)
         pull[:] = np.linalg.solve(kernel + np.diag(strength / weight), shift + (wanted - chance) / weight)
-    return unit((scale * prior + marks.T @ pull).astype(np.float32))
+    return unit_length((scale * prior + marks.T @ pull).astype(np.float32))

@@ -12,9 +12,10 @@ import numpy as np
 
 from rs_text_search_plugin.contracts.arrays import F32
 from rs_text_search_plugin.contracts.protocols import Encoder
+from rs_text_search_plugin.engine.vectors import unit_length
 from rs_text_search_plugin.models import files
 
-from .query import phrases, unit
+from .query import phrases
 from .vocabulary import source, words
 
 ENTRY_SHARE = 0.5
@@ -31,7 +32,7 @@ def asked(encoder: Encoder, texts: list[str]) -> F32:
     matching = [number for number, row in enumerate(rows) if row is not None]
     if matching:
         own = vectors(encoder)[[row for row in rows if row is not None]]
-        found[matching] = unit(found[matching] + ENTRY_SHARE * own)
+        found[matching] = unit_length(found[matching] + ENTRY_SHARE * own)
     return found
 
 
@@ -67,8 +68,8 @@ def _embed(encoder: Encoder) -> F32:
     names = phrases(encoder, [word.name for word in words()])
     synonyms = encoder.texts([synonym for word in words() for synonym in word.also or (word.name,)])
     ends = np.cumsum([len(word.also) or 1 for word in words()])
-    means = np.stack([unit(part.mean(axis=0)) for part in np.split(synonyms, ends[:-1])])
-    return unit(names + unit(means))
+    means = np.stack([unit_length(part.mean(axis=0)) for part in np.split(synonyms, ends[:-1])])
+    return unit_length(names + unit_length(means))
 
 
 def _read(path: Path) -> F32 | None:

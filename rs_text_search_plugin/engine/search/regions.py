@@ -10,14 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from affine import Affine
 
-from rs_text_search_plugin.contracts.arrays import F32, I32
+from rs_text_search_plugin.contracts.arrays import F32, I32, Bool
 from rs_text_search_plugin.contracts.errors import ExportError
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index
 
-Mask = npt.NDArray[np.bool_]
-ALL = slice(None)
+ALL_TILES = slice(None)
 NODATA = -1.0
 """Heat where nothing is indexed; scores are 0-100."""
 
@@ -45,7 +44,7 @@ class Cells:
     right: I32
 
 
-def cells(index: Index, chosen: Mask | slice = ALL) -> Cells:
+def cells(index: Index, chosen: Bool | slice = ALL_TILES) -> Cells:
     """Cells of the chosen tiles. One cell is one stride of the lattice; without overlap that is one tile."""
     lattice, windows = index.meta.lattice, np.asarray(index.windows[chosen])
 
@@ -111,7 +110,7 @@ def write_heat(index: Index, scores: F32, path: Path) -> Path:
     return path
 
 
-def merge(index: Index, scores: F32, chosen: Mask) -> tuple[list[Region], I32]:
+def merge(index: Index, scores: F32, chosen: Bool) -> tuple[list[Region], I32]:
     """Regions of the chosen tiles (n,) that overlap or touch, corners included; best first, numbered from 1.
 
     Returns the regions and the region number of each tile (n,), 0 where it is not chosen.

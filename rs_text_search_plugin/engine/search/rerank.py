@@ -1,6 +1,6 @@
-"""A second look at the best matches: their pixels are read again and judged together with the text.
+"""Reranking, the second stage: the best matches' pixels are read again and judged together with the text.
 
-A reranker is slower and finer than an encoder, which never sees a tile and a text at the same time. It only
+A reranker is slower and finer than an encoder, which embeds tiles and texts apart. It only
 changes the order of the best matches: scores stay what they were, because they are what is calibrated, and so
 do the counts, the regions and the heat.
 """
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index
 
 DEPTH = 64
-"""Matches that get a second look."""
-CHUNK = 16
+"""Matches that are reranked."""
+BATCH_TILES = 16
 """Tiles judged at a time; between two chunks a search can be cancelled."""
-MOST_PX = 320
-"""Larger tiles are read at this size; no reranker sees more."""
+MAX_TILE_PX = 320
+"""Larger tiles are read at this size; no reranker takes more."""
 
 
 def rerank(
     found: SearchResult, indexes: Sequence[Index], query: Query, reranker: Reranker, job: Job
 ) -> SearchResult:
-    """The same result with its best DEPTH matches in the order of the summed log odds of both looks.
+    """The same result with its best DEPTH matches in the order of the summed log odds of both stages.
 
     `query` has words in it; `indexes` are those searched, in the same order. Matches whose raster cannot be
-    read stay where they are, and the verdict says so. Raises Cancelled."""
+    read keep their rank, and the verdict says so. Raises Cancelled."""
     start = time.perf_counter()
     best = found.matches[:DEPTH]
-    second, unread = _second_looks(best, indexes, query, reranker, job)
-    judged = np.flatnonzero(~np.isnan(second))
-    worth = (_first_looks(found, indexes, best) + second)[judged]
+    paired, unread = _pair_log_odds(best, indexes, query, reranker, job)
+    judged = np.flatnonzero(~np.isnan(paired))
+    summed = (_score_log_odds(found, indexes, best) + paired)[judged]
     matches = list(found.matches)
-    for place, chosen in zip(judged, judged[np.argsort(-worth, kind="stable")], strict=True):
-        matches[place] = replace(best[chosen], rank=best[place].rank)
+    for position, chosen in zip(judged, judged[np.argsort(-summed, kind="stable")], strict=True):
+        matches[position] = replace(best[chosen], rank=best[position].rank)
     said = [f"The best {len(judged)} are reranked."] if len(judged) else []
     return replace(
         found,
@@ -60,26 +60,26 @@ def rerank(
     )
 
 
-def _second_looks(
+def _pair_log_odds(
     best: Sequence[Match], indexes: Sequence[Index], query: Query, reranker: Reranker, job: Job
 ) -> tuple[F32, list[str]]:
     """(k,) log odds that the query fits, NaN where the raster cannot be read, and why it cannot."""
-    second = np.full(len(best), np.nan, dtype=np.float32)
+    paired = np.full(len(best), np.nan, dtype=np.float32)
     unread, done = [], 0
     for index in indexes:
-        places = [i for i, match in enumerate(best) if match.index == str(index.folder)]
+        positions = [i for i, match in enumerate(best) if match.index == str(index.folder)]
         try:
-            for start in range(0, len(places), CHUNK):
+            for start in range(0, len(positions), BATCH_TILES):
                 if job.cancelled():
                     raise Cancelled("The search was stopped.")
-                part = places[start : start + CHUNK]
-                second[part] = _judged(reranker, query, _pixels(index, [best[i] for i in part]))
+                part = positions[start : start + BATCH_TILES]
+                paired[part] = _judged(reranker, query, _pixels(index, [best[i] for i in part]))
                 done += len(part)
                 job.progress(done, len(best))
         except RasterError as error:
-            second[places] = np.nan
+            paired[positions] = np.nan
             unread.append(error.message)
-    return second, unread
+    return paired, unread
 
 
 def _judged(reranker: Reranker, query: Query, tiles: U8) -> F32:
@@ -95,7 +95,7 @@ def log_odds(probabilities: F32) -> F32:
     return np.asarray(np.log(kept / (1 - kept)), dtype=np.float32)
 
 
-def _first_looks(found: SearchResult, indexes: Sequence[Index], best: Sequence[Match]) -> F32:
+def _score_log_odds(found: SearchResult, indexes: Sequence[Index], best: Sequence[Match]) -> F32:
     """(k,) log odds of the calibrated scores; those in a match are rounded."""
     tiles = {str(index.folder): (index, scores) for index, scores in zip(indexes, found.scores, strict=True)}
     scores = []
@@ -108,6 +108,6 @@ def _first_looks(found: SearchResult, indexes: Sequence[Index], best: Sequence[M
 def _pixels(index: Index, matches: Sequence[Match]) -> U8:
     """(k, side, side, 3) RGB, stretched as when the raster was indexed. Raises RasterError."""
     meta = index.meta
-    side = min(max(meta.lattice.tile_w, meta.lattice.tile_h), MOST_PX)
+    side = min(max(meta.lattice.tile_w, meta.lattice.tile_h), MAX_TILE_PX)
     with open_raster(meta.source, meta.bands) as raster:
         return raster.read_tiles([match.window for match in matches], side, meta.stretch)

@@ -1,6 +1,6 @@
 """One query vector against every tile of an index, through faiss.
 
-Up to FLAT_TILES the scores are one exact product over the memory-mapped matrix: nothing to build or keep.
+Up to EXACT_TILES the scores are one exact product over the memory-mapped matrix: nothing to build or keep.
 Beyond, a half-precision faiss index (a cache file in the index folder) picks the tiles worth scoring, and
 those are scored exactly: half the memory to read, no change in what is found.
 """
@@ -14,24 +14,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rs_text_search_plugin.contracts.arrays import F32, I64
+from rs_text_search_plugin.models.files import written_whole
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index
 
-FLAT_TILES = 1_000_000
-SAMPLE = 10_000
-CROWDED = 0.05
+EXACT_TILES = 1_000_000
+SAMPLED_TILES = 10_000
+MOST_CANDIDATES = 0.05
 """When more of the tiles than this pass, collecting them costs more than the exact product of all."""
-BUILD_ROWS = 100_000
+ROWS_ADDED_AT_ONCE = 100_000
 
 
 def all_scores(index: Index, query: F32, floor: float) -> F32:
     """(dim,) -> (n,) dot products. In a large index every tile below `floor` may be given as `floor`."""
     vectors = index.vectors
-    if len(vectors) <= FLAT_TILES:
+    if len(vectors) <= EXACT_TILES:
         return exact(vectors, query)
-    sample = vectors[:: len(vectors) // SAMPLE]
-    if float((sample @ query > floor).mean()) > CROWDED:
+    sample = vectors[:: len(vectors) // SAMPLED_TILES]
+    if float((sample @ query > floor).mean()) > MOST_CANDIDATES:
         return exact(vectors, query)
     scores = np.full(len(vectors), floor, dtype=np.float32)
     close = candidates(index, query, floor)
@@ -90,8 +91,8 @@ def _build(index: Index) -> Any:
 
     kind = faiss.ScalarQuantizer.QT_fp16
     built = faiss.IndexScalarQuantizer(index.meta.dim, kind, faiss.METRIC_INNER_PRODUCT)
-    for start in range(0, len(index.vectors), BUILD_ROWS):
-        built.add(np.ascontiguousarray(index.vectors[start : start + BUILD_ROWS]))
+    for start in range(0, len(index.vectors), ROWS_ADDED_AT_ONCE):
+        built.add(np.ascontiguousarray(index.vectors[start : start + ROWS_ADDED_AT_ONCE]))
     return built
 
 
@@ -100,6 +101,5 @@ def _keep(built: Any, path: Path) -> None:
     import faiss  # noqa: PLC0415
 
     if os.access(path.parent, os.W_OK):
-        part = path.with_suffix(f".{os.getpid()}.part")
-        faiss.write_index(built, str(part))
-        part.replace(path)
+        with written_whole(path) as part:
+            faiss.write_index(built, str(part))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rs_text_search_plugin.contracts.arrays import F32, I32, I64
+from rs_text_search_plugin.contracts.arrays import F32, I32, I64, Bool
 from rs_text_search_plugin.contracts.errors import QueryError
 from rs_text_search_plugin.contracts.messages import Match, Query, Window
 from rs_text_search_plugin.contracts.protocols import Encoder
@@ -18,7 +18,7 @@ from rs_text_search_plugin.contracts.scores import POSSIBLE, STRONG
 
 from . import query as queries
 from . import query_embedding as word_vectors
-from .area import Zone
+from .area import Area
 from .calibration import Line, background, calibration, gain, lines, percent
 from .regions import Region, merge
 from .scoring import all_scores
@@ -27,9 +27,21 @@ if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index
 
 HISTOGRAM_BINS = 20
-SHARE = 0.5
+SAME_TILE_SHARE = 0.5
 """Of two tiles that share so much of their area only the better one is listed; regions keep both."""
-Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What of the ranked tiles is returned: the best `top` from `min_score` (0-100) on, within an area.
+
+    `area` is a GeoJSON geometry in `area_crs`, by default each raster's own; tiles that meet it are searched.
+    """
+
+    top: int = 200
+    min_score: float = 0.0
+    area: dict[str, Any] | None = None
+    area_crs: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,22 +74,14 @@ class _Scored:
     index: Index
     logits: F32
     scores: F32
-    inside: Mask
+    inside: Bool
 
 
-def search(  # noqa: PLR0913 - one per field of the protocol's request
-    indexes: list[Index],
-    encoder: Encoder,
-    query: Query,
-    *,
-    top: int = 200,
-    min_score: float = 0.0,
-    area: dict[str, Any] | None = None,
-    area_crs: str | None = None,
+def search(
+    indexes: list[Index], encoder: Encoder, query: Query, limits: Limits | None = None
 ) -> SearchResult:
-    """Rank the tiles of `indexes` by how well they fit `query`.
+    """Rank the tiles of `indexes` by how well they fit `query`; without `limits` the best 200 of all.
 
-    `area` is a GeoJSON geometry in `area_crs`, by default each raster's own; tiles that meet it are searched.
     Raises QueryError when there is nothing to search for or in, IndexMismatch for an index of another model.
     """
     start = time.perf_counter()
@@ -85,33 +89,42 @@ def search(  # noqa: PLR0913 - one per field of the protocol's request
         raise QueryError("There is nothing to search in.", "Index a raster first.")
     for index in indexes:
         index.require(encoder.fingerprint)
-    zone = None if area is None else Zone(area, area_crs)
+    limits = limits or Limits()
+    within = None if limits.area is None else Area(limits.area, limits.area_crs)
     meant = queries.understood(query)
-    scored = _score_all(indexes, encoder, meant, zone)
-    regions, tables = _regions(scored, min_score)
-    matches = _ranked(scored, tables, top, min_score)
-    counts = np.concatenate([item.scores[item.inside] for item in scored])
-    strong, possible = int((counts >= STRONG).sum()), int(((counts >= POSSIBLE) & (counts < STRONG)).sum())
-    repair = describe_query(meant) if describe_query(meant) != describe_query(query) else ""
-    said = f"Understood as “{repair}”. " if repair else ""
+    scored = _score_all(indexes, encoder, meant, within)
+    found = _result(scored, limits, meant)
+    typed = describe_query(query)
+    if typed != found.query:
+        said = f"Understood as “{found.query}”. {found.verdict}"
+        found = replace(found, query=typed, understood=found.query, verdict=said)
+    return replace(found, model=encoder.name, seconds=time.perf_counter() - start)
+
+
+def _result(scored: list[_Scored], limits: Limits, asked: Query) -> SearchResult:
+    """All that follows from the scores."""
+    regions, tables = _regions(scored, limits.min_score)
+    counted = np.concatenate([item.scores[item.inside] for item in scored])
+    strong = int((counted >= STRONG).sum())
+    possible = int((counted >= POSSIBLE).sum()) - strong
     return SearchResult(
-        query=describe_query(query),
-        understood=repair,
-        model=encoder.name,
-        verdict=said + verdict(strong, possible, len(regions), len(counts)),
+        query=describe_query(asked),
+        understood="",
+        model="",
+        verdict=verdict(strong, possible, len(regions), len(counted)),
         strong=strong,
         possible=possible,
-        tiles=len(counts),
-        seconds=time.perf_counter() - start,
-        histogram=histogram(counts),
-        matches=tuple(matches),
+        tiles=len(counted),
+        seconds=0.0,
+        histogram=histogram(counted),
+        matches=tuple(_ranked(scored, tables, limits.top, limits.min_score)),
         regions=tuple(regions),
         scores=tuple(item.scores for item in scored),
-        asked=meant,
+        asked=asked,
     )
 
 
-def verdict(strong: int, possible: int, places: int, tiles: int) -> str:
+def verdict(strong: int, possible: int, regions: int, tiles: int) -> str:
     """One sentence about what was found."""
     if not tiles:
         return "No indexed tile lies in this area."
@@ -119,7 +132,7 @@ def verdict(strong: int, possible: int, places: int, tiles: int) -> str:
         return f"Nothing stands out among {tiles:,} tiles."
     found = [f"{count:,} {word}" for count, word in ((strong, "strong"), (possible, "possible")) if count]
     noun = "match" if strong + possible == 1 else "matches"
-    where = f" in {places:,} places" if places > 1 else " in one place"
+    where = f" in {regions:,} places" if regions > 1 else " in one place"
     return f"{' and '.join(found)} {noun}{where} among {tiles:,} tiles."
 
 
@@ -137,35 +150,41 @@ def describe_query(query: Query) -> str:
     return (text + (f" [{', '.join(marks)}]" if marks else "")).lstrip()
 
 
-def _score_all(indexes: list[Index], encoder: Encoder, query: Query, zone: Zone | None) -> list[_Scored]:
-    model = calibration(encoder)
+def _score_all(indexes: list[Index], encoder: Encoder, query: Query, within: Area | None) -> list[_Scored]:
     backgrounds = [background(index.vectors) for index in indexes]
+    positive, negative = _query_vectors(indexes, encoder, query, backgrounds)
+    marked = bool(query.like or query.unlike) or not query.text.strip()
+    model, scored = calibration(encoder), []
+    for index, tiles in zip(indexes, backgrounds, strict=True):
+        gained = gain(model, tiles, word_vectors.vectors(encoder)) if model.clarity else 1.0
+        logits = _logits(index, positive, lines(model, positive[None], tiles, None if marked else gained)[0])
+        if negative is not None:
+            unwanted = _logits(index, negative, lines(model, negative[None], tiles, gained)[0])
+            logits = without(logits, unwanted)
+        scored.append(_Scored(index, logits, percent(logits), _inside(index, within)))
+    return scored
+
+
+def _query_vectors(
+    indexes: list[Index], encoder: Encoder, query: Query, backgrounds: list[F32]
+) -> tuple[F32, F32 | None]:
+    """(dim,) what is wanted, from text and marked tiles, and what is not, None when nothing is denied."""
     words = [text for text in (query.text, query.without) if text.strip()]
     vectors = word_vectors.asked(encoder, words) if words else np.zeros((0, encoder.dim), dtype=np.float32)
     negative = vectors[-1] if query.without.strip() else None
     positive = vectors[0] if query.text.strip() else None
-    marked = bool(query.like or query.unlike)
-    if marked or positive is None:
+    if query.like or query.unlike or positive is None:
         like, unlike = (_marked(indexes, marks) for marks in (query.like, query.unlike))
         positive = queries.with_examples(positive, like, unlike, np.concatenate(backgrounds))
-    scored = []
-    for index, tiles in zip(indexes, backgrounds, strict=True):
-        gained = gain(model, tiles, word_vectors.vectors(encoder)) if model.clarity else 1.0
-        line = lines(model, positive[None], tiles, None if marked or not query.text.strip() else gained)[0]
-        logits = line.logits(all_scores(index, positive, line.raw(100 / HISTOGRAM_BINS)))
-        if negative is not None:
-            logits = without(
-                logits, _negative(index, lines(model, negative[None], tiles, gained)[0], negative)
-            )
-        scored.append(_Scored(index, logits, percent(logits), _inside(index, zone)))
-    return scored
+    return positive, negative
 
 
-def _inside(index: Index, zone: Zone | None) -> Mask:
-    return np.ones(len(index.ids), dtype=bool) if zone is None else zone.covers(index)
+def _inside(index: Index, within: Area | None) -> Bool:
+    return np.ones(len(index.ids), dtype=bool) if within is None else within.tiles_inside(index)
 
 
-def _negative(index: Index, line: Line, vector: F32) -> F32:
+def _logits(index: Index, vector: F32, line: Line) -> F32:
+    """(n,) calibrated logits of a query vector (dim,); exact from the second bin of the histogram on."""
     return line.logits(all_scores(index, vector, line.raw(100 / HISTOGRAM_BINS)))
 
 
@@ -220,7 +239,7 @@ def _ranked(scored: list[_Scored], tables: list[tuple[I32, I32]], top: int, min_
 
 
 def _best(item: _Scored, top: int, min_score: float) -> I64:
-    """Rows of the best tiles of one index, best first; none shares SHARE of its area with a better one."""
+    """Rows of the best tiles of one index, best first; none shares SAME_TILE_SHARE of its area with a better one."""
     rows = np.flatnonzero(item.inside & (item.scores >= min_score))
     reach_y, reach_x = _reach(item.index)
     pool = top * (2 * reach_y + 1) * (2 * reach_x + 1)
@@ -231,12 +250,12 @@ def _best(item: _Scored, top: int, min_score: float) -> I64:
 
 
 def _thinned(index: Index, rows: I64, top: int) -> I64:
-    """Greedy: walk down the ranking, keep a tile unless a kept one shares SHARE of its area."""
+    """Greedy: walk down the ranking, keep a tile unless a kept one shares SAME_TILE_SHARE of its area."""
     kept: list[int] = []
     taken = np.zeros((0, 4), dtype=np.int64)
     for row in rows:
         window = np.asarray(index.windows[row], dtype=np.int64)
-        if len(taken) and _shares(window, taken).max() >= SHARE:
+        if len(taken) and _shares(window, taken).max() >= SAME_TILE_SHARE:
             continue
         kept.append(int(row))
         taken = np.concatenate([taken, window[None]])
@@ -254,10 +273,10 @@ def _shares(window: I64, others: I64) -> npt.NDArray[np.float64]:
 
 
 def _reach(index: Index) -> tuple[int, int]:
-    """How many lattice rows and columns away a tile can still share SHARE of its area."""
+    """How many lattice rows and columns away a tile can still share SAME_TILE_SHARE of its area."""
     lattice = index.meta.lattice
-    y, x = lattice.tile_h * (1 - SHARE) // lattice.step_y, lattice.tile_w * (1 - SHARE) // lattice.step_x
-    return int(y), int(x)
+    free = 1 - SAME_TILE_SHARE
+    return int(lattice.tile_h * free // lattice.step_y), int(lattice.tile_w * free // lattice.step_x)
 
 
 def _matches(item: _Scored, rows: I64, regions: I32) -> list[Match]:

@@ -5,7 +5,13 @@ import pytest
 
 from rs_text_search_plugin.contracts.errors import RasterError
 from rs_text_search_plugin.contracts.messages import Window
-from rs_text_search_plugin.engine.index.grid import footprint, footprints, lattice, window, windows
+from rs_text_search_plugin.engine.index.grid import (
+    lattice,
+    tile_corners,
+    tile_window,
+    tile_windows,
+    window_corners,
+)
 
 NORTH_UP = (0.5, 0.0, 1000.0, 0.0, -0.5, 2000.0)
 ROTATED = (0.4, 0.3, 1000.0, 0.3, -0.4, 2000.0)
@@ -34,7 +40,7 @@ def test_rows_and_columns(width, height, tile, overlap, cols, rows):
 def test_tiles_cover_every_pixel_and_none_reaches_out(width, height, overlap):
     grid = lattice(width, height, 32, 40, overlap)
     covered = np.zeros((height, width), dtype=bool)
-    for x, y, w, h in windows(grid, np.arange(len(grid))):
+    for x, y, w, h in tile_windows(grid, np.arange(len(grid))):
         assert 0 <= x <= width - w
         assert 0 <= y <= height - h
         covered[y : y + h, x : x + w] = True
@@ -42,26 +48,26 @@ def test_tiles_cover_every_pixel_and_none_reaches_out(width, height, overlap):
 
 
 def test_last_row_and_column_are_shifted_inward():
-    assert window(lattice(100, 90, 32, 32), 2, 3) == Window(68, 58, 32, 32)
+    assert tile_window(lattice(100, 90, 32, 32), 2, 3) == Window(68, 58, 32, 32)
 
 
 def test_many_windows_at_once_agree_with_one_by_one():
     grid = lattice(100, 90, 32, 30, 0.3)
-    places = windows(grid, np.arange(len(grid)))
+    places = tile_windows(grid, np.arange(len(grid)))
     for row in range(grid.rows):
         for col in range(grid.cols):
-            assert Window(*places[row * grid.cols + col].tolist()) == window(grid, row, col)
+            assert Window(*places[row * grid.cols + col].tolist()) == tile_window(grid, row, col)
 
 
 def test_footprint_runs_clockwise_from_the_upper_left():
-    corners = footprint(NORTH_UP, Window(10, 20, 4, 2))
+    corners = window_corners(NORTH_UP, Window(10, 20, 4, 2))
     assert corners == ((1005, 1990), (1007, 1990), (1007, 1989), (1005, 1989))
 
 
 def test_footprint_of_a_rotated_raster_is_no_box():
-    corners = np.array(footprint(ROTATED, Window(0, 0, 10, 10)))
+    corners = np.array(window_corners(ROTATED, Window(0, 0, 10, 10)))
     assert corners.tolist() == [[1000, 2000], [1004, 2003], [1007, 1999], [1003, 1996]]
-    assert np.array_equal(footprints(ROTATED, np.array([[0, 0, 10, 10]], np.int32))[0], corners)
+    assert np.array_equal(tile_corners(ROTATED, np.array([[0, 0, 10, 10]], np.int32))[0], corners)
 
 
 @pytest.mark.parametrize("tile", [101, 71, 0, -3])

@@ -88,7 +88,7 @@ def test_tiles_of_an_odd_multiple_with_overlap_keep_their_place(tmp_path, encode
 
 
 def test_a_raster_wider_than_one_band_is_cut_into_panels(tmp_path, encoder, monkeypatch):
-    monkeypatch.setattr("rs_text_search_plugin.engine.index.parts.BAND_BYTES", 3 * 2 * TILE * 200)
+    monkeypatch.setattr("rs_text_search_plugin.engine.index.parts.STRIP_BYTES", 3 * 2 * TILE * 200)
     picture = painted(128, 500)
     _, found = made(write(tmp_path / "a.tif", picture), encoder, tile_px=TILE, overlap=0.5)
     assert len(found.ids) == len(found.meta.lattice)

@@ -18,7 +18,7 @@ from rs_text_search_plugin.contracts.messages import Query
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.index.status import state
 from rs_text_search_plugin.engine.index.store import open_index
-from rs_text_search_plugin.engine.search.search import search
+from rs_text_search_plugin.engine.search.search import Limits, search
 from rs_text_search_plugin.engine.service.jobs import Job
 from rs_text_search_plugin.engine.service.operations import call
 from rs_text_search_plugin.engine.service.session import Session
@@ -69,7 +69,7 @@ def wait_for(condition, process, seconds=60):
 
 def found(opened, encoder):
     """All that a search says, but for the folder's name and the time it took."""
-    result = search([opened], encoder, Query(text="red, not blue"), top=50)
+    result = search([opened], encoder, Query(text="red, not blue"), Limits(top=50))
     matches = [(m.rank, m.id, m.score, m.region, m.window, m.corners) for m in result.matches]
     return (
         matches,

@@ -19,7 +19,7 @@ from rs_text_search_plugin.engine.index import store
 from rs_text_search_plugin.engine.index.meta import read_meta
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.index.status import state
-from rs_text_search_plugin.engine.search.search import search
+from rs_text_search_plugin.engine.search.search import Limits, search
 from tests.engine.fakes import ColourEncoder
 from tests.engine.rasters import painted, write
 
@@ -43,7 +43,7 @@ def folder(raster, encoder):
 
 def best(folder, encoder):
     """What a search finds: ids, scores, places."""
-    found = search([store.open_index(folder)], encoder, Query(text="red"), top=20)
+    found = search([store.open_index(folder)], encoder, Query(text="red"), Limits(top=20))
     return [(match.id, match.score, match.region, match.corners) for match in found.matches]
 
 

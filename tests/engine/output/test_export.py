@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from rs_text_search_plugin.contracts.errors import ExportError
 from rs_text_search_plugin.contracts.messages import Match, Window
-from rs_text_search_plugin.engine.output.export import DRIVERS, export, export_index
+from rs_text_search_plugin.engine.output.export import DRIVERS, Found, export, export_index
 from tests.engine.synthetic import SyntheticIndex, checkerless
 
 ROTATED = (0.4, 0.3, 500_000.0, 0.3, -0.4, 5_000_000.0)
@@ -41,7 +41,7 @@ def matches_of(index, positions=(0, 5, 11)):
 
 def write(path, index=None, query="storage tanks", **kwargs):
     index = index or index_of()
-    return export(path, matches_of(index), {str(index.folder): index}, query, "compact", **kwargs)
+    return export(path, Found(matches_of(index), {str(index.folder): index}, query, "compact"), **kwargs)
 
 
 def read(path):
@@ -131,7 +131,7 @@ def test_tiles_of_another_crs_are_brought_to_the_first_with_dense_edges(tmp_path
         "/b.rsidx", crs="EPSG:32632", transform=(0.5, 0, 970_000, 0, -0.5, 5_010_000), source="C:\\x\\b.tif"
     )
     rows = matches_of(here) + matches_of(there)
-    export(tmp_path / "a.gpkg", rows, {"/a.rsidx": here, "/b.rsidx": there}, "q", "compact")
+    export(tmp_path / "a.gpkg", Found(rows, {"/a.rsidx": here, "/b.rsidx": there}, "q", "compact"))
     fields, shapes, meta = read(tmp_path / "a.gpkg")
     assert meta["crs"] == "EPSG:32633"
     moved = shapes[fields["raster"] == "b.tif"]
@@ -165,13 +165,8 @@ def test_a_raster_without_crs_keeps_its_coordinates_and_says_so(tmp_path, suffix
 
 def test_tiles_without_crs_are_left_out_of_a_file_that_has_one(tmp_path):
     here, nowhere = index_of("/a.rsidx"), index_of("/b.rsidx", crs=None)
-    report = export(
-        tmp_path / "a.gpkg",
-        matches_of(nowhere) + matches_of(here),
-        {"/b.rsidx": nowhere, "/a.rsidx": here},
-        "q",
-        "m",
-    )
+    rows = matches_of(nowhere) + matches_of(here)
+    report = export(tmp_path / "a.gpkg", Found(rows, {"/b.rsidx": nowhere, "/a.rsidx": here}, "q", "m"))
     assert report.features == 3
     assert any("left out" in warning for warning in report.warnings)
 
@@ -189,7 +184,7 @@ def test_other_bodies_than_the_earth(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", list(DRIVERS))
 def test_no_matches_make_an_empty_layer(tmp_path, suffix):
     index = index_of()
-    report = export(tmp_path / f"a{suffix}", [], {str(index.folder): index}, "q", "compact")
+    report = export(tmp_path / f"a{suffix}", Found([], {str(index.folder): index}, "q", "compact"))
     assert report.features == 0
     assert (tmp_path / f"a{suffix}").is_file()
     if suffix not in (".parquet", ".geojson"):

@@ -17,7 +17,13 @@ from rs_text_search_plugin.engine.search.calibration import (
     lines,
     percent,
 )
-from rs_text_search_plugin.engine.search.calibration_fit import Truth, clean, figures, fit, logistic
+from rs_text_search_plugin.engine.search.calibration_fit import (
+    LabelledImages,
+    figures,
+    fit,
+    logistic,
+    silent_share,
+)
 from tests.engine.fakes import ColourEncoder
 from tests.engine.synthetic import unit
 
@@ -100,9 +106,9 @@ def test_fitted_scores_are_right_and_silent_when_they_should_be():
     directions = unit(rng.normal(size=(12, 24)))  # the last four are shown by no picture
     images = unit(directions[:8].repeat(40, axis=0) + rng.normal(0, 0.25, (320, 24)))
     yes = np.stack([scenes == f"scene {i}" for i in range(12)])
-    pictures = Truth(directions, images, yes, ~yes, scenes, directions)
+    pictures = LabelledImages(directions, images, yes, ~yes, scenes, directions)
     model = fit(pictures, count=12)
     found = figures(model, pictures, count=12)
-    assert clean(model, pictures, 12, 1) >= 0.93
+    assert silent_share(model, pictures, 12, 1) >= 0.93
     assert found["right_above_80"] > 0.9
     assert found["found_when_present"] > 0.7

@@ -5,7 +5,14 @@ import pytest
 
 from rs_text_search_plugin.contracts.errors import IndexMismatch
 from rs_text_search_plugin.engine.search import query_embedding as word_vectors
-from rs_text_search_plugin.engine.search.describe import KIN, describe, listed, sentence, telling, visible
+from rs_text_search_plugin.engine.search.describe import (
+    SIMILAR_TILES,
+    describe,
+    discernible,
+    informative,
+    listed,
+    sentence,
+)
 from rs_text_search_plugin.engine.search.vocabulary import Word, words
 from tests.engine.fakes import ColourEncoder
 from tests.engine.synthetic import SyntheticIndex, checkerless, unit
@@ -66,10 +73,10 @@ def test_what_cannot_be_told_is_said(index):
 
 def test_coarse_pixels_hide_small_things(index):
     encoder = ColourEncoder()
-    assert len(visible(index, ColourEncoder(size=256))) == 5
-    assert len(visible(index, encoder)) == 4  # 256 px at 0.5 m shrink to 16: an 8 m pixel
+    assert len(discernible(index, ColourEncoder(size=256))) == 5
+    assert len(discernible(index, encoder)) == 4  # 256 px at 0.5 m shrink to 16: an 8 m pixel
     index.meta.gsd_m = None
-    assert len(visible(index, encoder)) == 5
+    assert len(discernible(index, encoder)) == 5
 
 
 def test_another_model_is_refused(index):
@@ -113,7 +120,7 @@ def test_sentences(scores, text):
 
 def told(scores, texts, tile, tiles=None, words=None):
     tiles = np.zeros((0, len(tile)), np.float32) if tiles is None else tiles
-    return telling(
+    return informative(
         words or WORDS,
         np.array(scores, np.float32),
         np.asarray(texts, np.float32),
@@ -139,7 +146,15 @@ def test_a_word_must_add_to_those_before_it():
 
 def test_a_word_must_add_more_than_to_tiles_of_the_same_kind():
     rng = np.random.default_rng(0)
-    usual = unit(np.column_stack([np.ones(3 * KIN), rng.normal(0.5, 0.05, 3 * KIN), np.zeros((3 * KIN, 3))]))
+    usual = unit(
+        np.column_stack(
+            [
+                np.ones(3 * SIMILAR_TILES),
+                rng.normal(0.5, 0.05, 3 * SIMILAR_TILES),
+                np.zeros((3 * SIMILAR_TILES, 3)),
+            ]
+        )
+    )
     assert told([99, 98, 10, 10, 10], APART, [1, 0.4, 0, 0, 0], usual) == [0]
     assert told([99, 98, 10, 10, 10], APART, [1, 0.9, 0, 0, 0], usual) == [0, 1]
 

@@ -77,7 +77,7 @@ def test_only_the_best_are_looked_at(
     session: Session, scene: str, reranker: RednessReranker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reranking, "DEPTH", 20)
-    monkeypatch.setattr(reranking, "CHUNK", 8)
+    monkeypatch.setattr(reranking, "BATCH_TILES", 8)
     plain, again = (search(session, scene, text=" blue. ", rerank=rerank) for rerank in (False, "redness"))
     assert reranker.seen == [(8, 32), (8, 32), (4, 32)]
     assert set(reranker.asked) == {"blue"}

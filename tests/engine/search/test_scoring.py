@@ -28,7 +28,7 @@ def test_the_product_is_exact(index, query):
 
 
 def test_a_large_index_gives_the_same_scores_above_the_floor(index, query, monkeypatch):
-    monkeypatch.setattr(vectors, "FLAT_TILES", 1000)
+    monkeypatch.setattr(vectors, "EXACT_TILES", 1000)
     truth = exact(index.vectors, query)
     found = all_scores(index, query, 0.6)
     above = truth > 0.6
@@ -39,7 +39,7 @@ def test_a_large_index_gives_the_same_scores_above_the_floor(index, query, monke
 
 
 def test_the_short_cut_is_kept_on_disk_and_made_again_after_the_index_changed(index, query, monkeypatch):
-    monkeypatch.setattr(vectors, "FLAT_TILES", 1000)
+    monkeypatch.setattr(vectors, "EXACT_TILES", 1000)
     all_scores(index, query, 0.6)
     file = index.folder / "vectors-fp16.faiss"
     monkeypatch.setattr(vectors, "_opened", {})
@@ -53,6 +53,6 @@ def test_the_short_cut_is_kept_on_disk_and_made_again_after_the_index_changed(in
 
 
 def test_a_query_that_most_tiles_pass_is_scored_exactly(index, query, monkeypatch):
-    monkeypatch.setattr(vectors, "FLAT_TILES", 1000)
+    monkeypatch.setattr(vectors, "EXACT_TILES", 1000)
     assert np.array_equal(all_scores(index, query, -0.5), exact(index.vectors, query))
     assert not (index.folder / "vectors-fp16.faiss").exists()

@@ -7,7 +7,7 @@ from shapely.geometry import box, mapping
 
 from rs_text_search_plugin.contracts.errors import IndexMismatch, QueryError
 from rs_text_search_plugin.contracts.messages import Query
-from rs_text_search_plugin.engine.search.search import search, without
+from rs_text_search_plugin.engine.search.search import Limits, search, without
 from tests.engine.fakes import ColourEncoder
 from tests.engine.synthetic import SyntheticIndex, checkerless, unit
 
@@ -96,16 +96,17 @@ def test_equal_tiles_come_in_the_order_of_indexes_and_ids(encoder):
     indexes = [
         SyntheticIndex(vectors, checkerless(3, 4), folder=f, fingerprint=encoder.fingerprint) for f in "ba"
     ]
-    matches = search(indexes, encoder, Query("red"), top=15).matches
+    matches = search(indexes, encoder, Query("red"), Limits(top=15)).matches
     assert [(m.index, m.id) for m in matches] == [("b", i) for i in range(12)] + [("a", i) for i in range(3)]
 
 
 def test_top_and_min_score_cut_the_list_but_not_the_counts(encoder):
-    result = search([colours(encoder)], encoder, Query("red"), top=2, min_score=80)
+    result = search([colours(encoder)], encoder, Query("red"), Limits(top=2, min_score=80))
     assert len(result.matches) == 2
     assert result.strong == 4
     assert all(
-        match.score >= 80 for match in search([colours(encoder)], encoder, Query("red"), min_score=80).matches
+        match.score >= 80
+        for match in search([colours(encoder)], encoder, Query("red"), Limits(min_score=80)).matches
     )
 
 
@@ -113,7 +114,7 @@ def test_an_area_limits_what_is_searched(encoder):
     index = colours(encoder)
     x, y = 500_000, 5_000_000  # a tile is 128 m; the box meets rows 1 and 2, columns 0 and 1
     area = mapping(box(x + 30, y - 374, x + 230, y - 130))
-    result = search([index], encoder, Query("red"), area=area)
+    result = search([index], encoder, Query("red"), Limits(area=area))
     assert [match.id for match in result.matches if match.score >= 80] in ([31, 61], [61, 31])
     assert result.tiles == 4
     assert {match.id for match in result.matches} == {30, 31, 60, 61}
@@ -124,7 +125,7 @@ def test_an_area_comes_in_any_crs(encoder):
     a, b = index.corners(np.array([31]))[0][[0, 2]]
     inner = mapping(box(a[0] + 5, b[1] + 5, b[0] - 5, a[1] - 5))
     area = transform_geom("EPSG:32633", "EPSG:4326", inner)
-    result = search([index], encoder, Query("red"), area=area, area_crs="EPSG:4326")
+    result = search([index], encoder, Query("red"), Limits(area=area, area_crs="EPSG:4326"))
     assert [match.id for match in result.matches] == [31]
 
 
@@ -138,12 +139,12 @@ def test_an_area_comes_in_any_crs(encoder):
 )
 def test_a_wrong_area_is_said(encoder, area, crs):
     with pytest.raises(QueryError):
-        search([colours(encoder)], encoder, Query("red"), area=area, area_crs=crs)
+        search([colours(encoder)], encoder, Query("red"), Limits(area=area, area_crs=crs))
 
 
 def test_of_overlapping_tiles_the_best_is_listed_and_the_region_keeps_all(encoder):
     index = colours(encoder, red=(310, 311, 340, 341), overlap=0.5)
-    result = search([index], encoder, Query("red"), min_score=80)
+    result = search([index], encoder, Query("red"), Limits(min_score=80))
     assert result.strong == 4
     assert len(result.matches) == 2  # the diagonal ones share a quarter only
     assert result.regions[0].tiles == 4
@@ -186,8 +187,8 @@ def test_less_like_this_pushes_its_kind_down(encoder):
     grid = [(GREEN if i < 100 else BLUE, BLUE if i % 2 else RED) for i in range(200)]
     index = SyntheticIndex(painted(encoder, grid), checkerless(10, 20), fingerprint=encoder.fingerprint)
     folder = str(index.folder)
-    mixed = search([index], encoder, Query("green"), top=20).matches
-    less = search([index], encoder, Query("green", unlike=((folder, 0), (folder, 2))), top=20).matches
+    mixed = search([index], encoder, Query("green"), Limits(top=20)).matches
+    less = search([index], encoder, Query("green", unlike=((folder, 0), (folder, 2))), Limits(top=20)).matches
     assert sum(match.id % 2 for match in mixed) < 20
     assert all(match.id % 2 for match in less)
 

@@ -38,10 +38,12 @@ def search(session: Session, request: SearchRequest, job: Job) -> SearchAnswer:
         list(opened),
         session.encoder_of(opened),
         Query(request.text, request.without, _marks(request.like), _marks(request.unlike)),
-        top=max(request.top, reranking.DEPTH),  # so many may yet be reranked
-        min_score=request.min_score,
-        area=request.area,
-        area_crs=request.area_crs,
+        searching.Limits(
+            top=max(request.top, reranking.DEPTH),  # so many may yet be reranked
+            min_score=request.min_score,
+            area=request.area,
+            area_crs=request.area_crs,
+        ),
     )
     answer = _answer(found, opened, _heat(session, opened, found, request.heat))
     held = HeldResult(found, opened, answer, request.top)
@@ -62,9 +64,8 @@ def rerank(session: Session, request: RerankRequest, job: Job) -> SearchAnswer:
 def export(session: Session, request: ExportRequest, job: Job) -> ExportAnswer:
     """Writes matches to a vector file; its ending names the format."""
     opened = {match.index: session.index(match.index) for match in request.matches}
-    report = exporting.export(
-        Path(request.path), request.matches, opened, request.query, request.model, request.crs
-    )
+    found = exporting.Found(request.matches, opened, request.query, request.model)
+    report = exporting.export(Path(request.path), found, request.crs)
     return ExportAnswer(path=request.path, **vars(report))
 
 

@@ -15,6 +15,7 @@ from rs_text_search_plugin.contracts.operations.tiles import (
     ThumbnailsRequest,
 )
 from rs_text_search_plugin.engine.index.store import Index
+from rs_text_search_plugin.engine.output import thumbnails as thumbnailing
 from rs_text_search_plugin.engine.search import describe as describing
 from rs_text_search_plugin.engine.search import locate as locating
 from rs_text_search_plugin.engine.service.jobs import Job
@@ -64,5 +65,5 @@ def thumbnails(session: Session, request: ThumbnailsRequest, job: Job) -> Thumbn
     opened = session.index(request.index)
     stamp = hashlib.sha256(f"{opened.folder} {opened.meta}".encode()).hexdigest()[:12]
     folder = session.folder(f"thumbnails-{stamp}")
-    paths = locating.thumbnails(opened, request.ids, request.size, folder)
+    paths = thumbnailing.thumbnails(opened, request.ids, request.size, folder)
     return ThumbnailsAnswer(tuple(map(str, paths)))
