@@ -52,7 +52,7 @@ class Mismatch(Exception):
 def decode(kind: type[T], value: Any, name: str) -> T:
     """A JSON object as a dataclass. `name` says in an error what was read. Raises: ProtocolError."""
     try:
-        return cast(T, _reader(kind)(value))
+        return cast(T, _reader(cast(Any, kind))(value))
     except Mismatch as found:
         where = f"`{found.path}` " if found.path else ""
         hint = "docs/protocol.md lists the fields of every operation."

@@ -1,9 +1,9 @@
 """Values that several operations share. Annotations are read at run time, on Python 3.9 too: no `X | Y` here."""
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Optional
 
-from .fields import Count, Range, Score
+from .fields import Count, Range, Score, Seconds
 
 Point = tuple[float, float]
 """x and y in a raster's CRS."""
@@ -81,3 +81,17 @@ class Description:
     sure: bool
     """Whether the best tag is strong."""
     tags: tuple[Tag, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an operation is."""
+
+    done: Count
+    total: Count
+    message: str
+    """The same for people."""
+    rate: Optional[float] = None
+    """Tiles (of a download: bytes) a second; null at first."""
+    eta_s: Optional[Seconds] = None
+    """Seconds left, at that rate."""

@@ -10,14 +10,14 @@ import dataclasses
 import inspect
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from .errors import Failure
 from .fields import Range
-from .messages import Window
+from .messages import Progress, Window
 from .operations import OPERATIONS, Operation
 
 PAGE = Path("docs/protocol.md")
@@ -133,7 +133,7 @@ def words(kind: Any) -> str:
     origin, args = get_origin(kind), get_args(kind)
     if kind in PLAIN:
         return PLAIN[kind]
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return f"[{kind.__name__}](#{kind.__name__.lower()})"
     if origin is Annotated:
         return words(args[0]) + _limits(args[1], get_origin(args[0]) is tuple)
@@ -158,7 +158,7 @@ def _of_union(args: tuple[Any, ...]) -> str:
     return " or ".join("null" if part is type(None) else words(part) for part in args)
 
 
-WORDS = {
+WORDS: dict[Any, Callable[[tuple[Any, ...]], str]] = {
     tuple: _of_tuple,
     Union: _of_union,
     Literal: lambda args: " / ".join(f'"{option}"' for option in args),
@@ -167,12 +167,12 @@ WORDS = {
 
 
 def _nested() -> set[type]:
-    """Every dataclass inside a request or an answer, and the error's."""
+    """Every dataclass inside a request or an answer, and those of errors and events."""
     found: set[type] = set()
     for operation in OPERATIONS.values():
         for kind in (operation.request, operation.answer):
             found |= set(_inside(kind)) - {kind}
-    return found | {Failure}
+    return found | {Failure, Progress}
 
 
 def _inside(kind: Any) -> Iterator[type]:

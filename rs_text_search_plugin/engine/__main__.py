@@ -55,7 +55,7 @@ def run(args: Namespace) -> dict[str, Any]:
     if args.command == "serve":
         server.main()
     with session.Session() as opened:
-        return commands.COMMANDS[args.command](opened, args, terminal.Progress())
+        return commands.COMMANDS[args.command](opened, args, terminal.ProgressLine())
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""The plugin's end of docs/protocol.md: one engine process, JSON lines, and a word for every way it can fail.
+"""The plugin's end of docs/protocol.md: one engine process, JSON lines, and an error for every way it can fail.
 
     client = EngineClient()
     client.start(python)
-    client.request("search", {...}, show, complain)                # from the GUI thread, returns at once
+    client.send(SearchRequest(...), show, complain)                # from the GUI thread, returns at once
+    client.request("search", {...}, show, complain)                # the same with a JSON object in and out
     result = client.call("search", {...}, feedback.isCanceled)     # from an algorithm, waits
 
 A client belongs to the thread that made it; it needs no GUI and no iface.
@@ -11,59 +12,25 @@ A client belongs to the thread that made it; it needs no GUI and no iface.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, Callable
 
 from qgis.PyQt.QtCore import QObject, QProcess, QTimer, pyqtSignal
 
-from .child_process import end, engine_arguments, exit_reason, new_process
+from rs_text_search_plugin.contracts.operations import OPERATION_OF
 
-Json = dict[str, Any]
-OnResult = Callable[[Json], None]
-OnError = Callable[["EngineError"], None]
+from .child_process import end, engine_arguments, exit_reason, new_process
+from .requests import EngineError, Json, OnError, OnResult, OpenRequests, Request, ignore, missing
+
+__all__ = ["EngineClient", "EngineError", "Json", "OnError", "OnResult", "ignore"]
 
 STDERR_KEPT = 20_000
-"""Characters of what the engine said last."""
+"""Characters of what the engine wrote to stderr last."""
 START_LIMIT_S = 180.0
 """Importing torch from a cold, slow disk with a virus scanner takes more than a minute."""
 SILENCE_LIMIT_S = 30.0
-"""The engine's heart beats every 2 s while it is busy."""
+"""The engine sends a heartbeat every 2 s while it is busy."""
 TICK_S = 1.0
 POLL_MS = 100
-
-
-class EngineError(Exception):
-    """An operation failed. `kind` is the engine's exception, or EngineDied, EngineMissing, Cancelled."""
-
-    def __init__(self, kind: str, message: str, hint: str = "", details: str = "") -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.message = message
-        self.hint = hint
-        self.details = details
-
-    def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
-
-
-def missing() -> EngineError:
-    """There is no Python to run the engine with."""
-    return EngineError(
-        "EngineMissing", "The engine is not set up.", "Press “Set up engine” in the search panel."
-    )
-
-
-def ignore(_: Any) -> None:
-    """For a caller who does not want to know."""
-
-
-@dataclass
-class Pending:
-    """A request without an answer yet."""
-
-    on_result: OnResult
-    on_error: OnError
-    on_progress: OnResult
 
 
 class EngineClient(QObject):
@@ -84,8 +51,7 @@ class EngineClient(QObject):
         self.start_limit_s = START_LIMIT_S
         self.silence_limit_s = SILENCE_LIMIT_S
         self._process: QProcess | None = None
-        self._pending: dict[int, Pending] = {}
-        self._last_id = 0
+        self._open = OpenRequests()
         self._silent_s = 0.0
         self._may_restart = True
         self._complaint = ""
@@ -94,7 +60,7 @@ class EngineClient(QObject):
         self._timer.setInterval(int(TICK_S * 1000))
         self._timer.timeout.connect(self._tick)
 
-    # ---- life and death ----
+    # ---- start and end of the process ----
 
     def is_ready(self) -> bool:
         """True once the engine has answered and as long as it lives."""
@@ -113,7 +79,7 @@ class EngineClient(QObject):
 
     def stop(self) -> None:
         """Ends the engine, within three seconds even if it hangs. Requests still open get no answer."""
-        self._pending.clear()
+        self._open.clear()
         process = self._forget_process()
         if process is None:
             return
@@ -137,7 +103,7 @@ class EngineClient(QObject):
         self._timer.start()
         process.start(self.python, engine_arguments("serve"))
         if self._process is process:  # it may have failed to start already
-            self._send("hello", {}, Pending(self._greeted, ignore, ignore))
+            self._write(Request("hello", {}, self._greeted, self._not_greeted))
 
     def _forget_process(self) -> QProcess | None:
         """Lets go of the process without another word from it."""
@@ -152,6 +118,11 @@ class EngineClient(QObject):
         self.hello = hello
         self.ready.emit(hello)
 
+    def _not_greeted(self, error: EngineError) -> None:
+        self._complaint = error.message
+        if self._process is not None:
+            self._process.kill()
+
     def _failed(self, error: QProcess.ProcessError) -> None:
         if error == QProcess.ProcessError.FailedToStart:
             self._died()
@@ -159,15 +130,13 @@ class EngineClient(QObject):
     def _died(self, *_: object) -> None:
         """Answers whoever waits, and starts another engine once if this one had been well."""
         self._listen()
-        was_well = self.is_ready()
-        process = self._forget_process()
+        process, was_well = self._process, self.is_ready()
+        self._forget_process()
         if process is None:
             return
-        reason, said = self._complaint or exit_reason(process), self._said
-        if not was_well and said.strip():
-            reason += f": {said.strip().splitlines()[-1]}"
+        reason, said = self._why_ended(process, was_well), self._said
         process.deleteLater()
-        waiting, self._pending = list(self._pending.values()), {}
+        waiting = self._open.clear()
         again = was_well and self._may_restart
         if again:
             self._may_restart = False
@@ -176,8 +145,14 @@ class EngineClient(QObject):
         else:
             self.stopped.emit(reason)
         hint = "It was started again: try once more." if again else "Repair the engine in the search panel."
-        for pending in waiting:
-            pending.on_error(EngineError("EngineDied", f"The engine stopped: {reason}.", hint, said))
+        for request in waiting:
+            request.on_error(EngineError("EngineDied", f"The engine stopped: {reason}.", hint, said))
+
+    def _why_ended(self, process: QProcess, was_well: bool) -> str:
+        """The exit in words; an engine that never got ready has told its reason last."""
+        reason = self._complaint or exit_reason(process)
+        last = [] if was_well else self._said.strip().splitlines()[-1:]
+        return ": ".join([reason, *last])
 
     # ---- asking ----
 
@@ -189,23 +164,33 @@ class EngineClient(QObject):
         on_error: OnError = ignore,
         on_progress: OnResult = ignore,
     ) -> int:
-        """Sends an operation and returns its id; exactly one of `on_result` and `on_error` is called later.
+        """Sends an operation and returns its id; exactly one of `on_result` and `on_error` is called later."""
+        return self._start(Request(op, args, on_result, on_error, on_progress))
 
-        Without a living engine the last one is started again.
-        """
+    def send(
+        self,
+        request: Any,
+        on_answer: OnResult = ignore,
+        on_error: OnError = ignore,
+        on_progress: OnResult = ignore,
+    ) -> int:
+        """The same with a request of the contracts (`SearchRequest`); `on_answer` gets theirs (`SearchAnswer`)."""
+        return self._start(Request(OPERATION_OF[type(request)], request, on_answer, on_error, on_progress))
+
+    def _start(self, request: Request) -> int:
+        """Sends a request; without a living engine the last one is started again."""
         if self._process is None and self.python:
             self._may_restart = True
             self._launch()
-        pending = Pending(on_result, on_error, on_progress)
         if self._process is None:
-            QTimer.singleShot(0, lambda: on_error(missing()))
+            QTimer.singleShot(0, lambda: request.on_error(missing()))
             return 0
-        return self._send(op, args, pending)
+        return self._write(request)
 
     def cancel(self, request_id: int) -> None:
         """Asks the engine to stop an operation; its `on_error` gets kind Cancelled."""
-        if request_id in self._pending:
-            self._send("cancel", {"target": request_id}, Pending(ignore, ignore, ignore))
+        if request_id in self._open:
+            self._write(Request("cancel", {"target": request_id}))
 
     def call(
         self,
@@ -234,13 +219,11 @@ class EngineClient(QObject):
         if self._process is not None and not self._process.waitForReadyRead(POLL_MS):
             self._silent(POLL_MS / 1000)
 
-    def _send(self, op: str, args: Json, pending: Pending) -> int:
-        self._last_id += 1
-        self._pending[self._last_id] = pending
-        line = json.dumps({"id": self._last_id, "op": op, "args": args}) + "\n"
+    def _write(self, request: Request) -> int:
+        request_id, line = self._open.add(request)
         if self._process is not None:
-            self._process.write(line.encode())
-        return self._last_id
+            self._process.write(line)
+        return request_id
 
     # ---- listening ----
 
@@ -254,27 +237,9 @@ class EngineClient(QObject):
             except ValueError:
                 self._keep(line)  # a library's print that slipped through
                 continue
-            if isinstance(message, dict):
-                self._deliver(message)
-
-    def _deliver(self, message: Json) -> None:
-        request_id = message.get("id")
-        pending = self._pending.get(request_id) if isinstance(request_id, int) else None
-        if pending is None or request_id is None:
-            return
-        if "event" in message:
-            if message["event"] == "progress":
-                pending.on_progress(message)
-            return
-        del self._pending[request_id]
-        if "error" in message:
-            error = message["error"]
-            fields = (str(error.get(key) or "") for key in ("kind", "message", "hint", "details"))
-            pending.on_error(EngineError(*fields))
-        else:
-            if pending.on_result != self._greeted:
+            answered = self._open.deliver(message)
+            if answered is not None and answered.op != "hello":
                 self._may_restart = True  # it does work: the next crash is a new one
-            pending.on_result(message.get("result") or {})
 
     def _listen(self) -> None:
         if self._process is not None:
@@ -291,7 +256,7 @@ class EngineClient(QObject):
 
     def _silent(self, seconds: float) -> None:
         """Ends an engine that owes an answer and shows no sign of life."""
-        self._silent_s = self._silent_s + seconds if self._pending else 0.0
+        self._silent_s = self._silent_s + seconds if self._open else 0.0
         limit = self.silence_limit_s if self.is_ready() else self.start_limit_s
         if self._process is not None and self._silent_s > limit:
             self._complaint = f"it showed no sign of life for {limit:.0f} s"

@@ -4,9 +4,9 @@
 Stands in for the engine's Python (`RS_TEXT_SEARCH_PYTHON=.../fake_engine.py`), so it gets that Python's
 arguments. Every raster is 1000 x 1000 m in EPSG:32632, its upper left corner at (500000, 5600000), in 10 x
 10 tiles of 100 px. An index exists where `<source>.rsidx/meta.json` does. Queries with these words
-misbehave: "crash" dies, "hang" stops the heart, "slow" takes 3 s, "error" fails, "noise" prints first,
-"nothing" finds nothing. Sources called *slow* index slowly, *crash* die half-way, *missing* cannot be
-opened.
+misbehave: "crash" dies, "hang" sends no heartbeat, "slow" takes 3 s, "error" fails, "noise" prints first,
+"strange" answers without its tiles, "nothing" finds nothing. Sources called *slow* index slowly,
+*crash* die half-way, *missing* cannot be opened.
 """
 
 from __future__ import annotations
@@ -188,6 +188,8 @@ def search(request_id: int, args: Json) -> Json:
     result = {**result, "understood": "", "sources": sources, "matches": matches, "regions": [], "heat": []}
     result = {**result, "reranked": False, "result": f"result-{len(results)}"}
     results[result["result"]] = result
+    if "strange" in text:
+        del result["tiles"]
     return rerank(request_id, result) if args.get("rerank") else result
 
 

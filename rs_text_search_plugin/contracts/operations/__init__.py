@@ -33,3 +33,5 @@ OPERATIONS = {
         ("shutdown", engine.ShutdownRequest, engine.ShutdownAnswer),
     )
 }
+OPERATION_OF = {operation.request: name for name, operation in OPERATIONS.items()}
+"""Request -> the name of its operation."""

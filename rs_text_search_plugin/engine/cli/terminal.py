@@ -8,10 +8,11 @@ import sys
 import traceback
 from argparse import Namespace
 
+from rs_text_search_plugin.contracts.messages import Progress
 from rs_text_search_plugin.engine.service.jobs import Json, Meter, explain
 
 
-class Progress:
+class ProgressLine:
     """One line on stderr that is written over; in a log a new line every few seconds."""
 
     def __init__(self) -> None:
@@ -21,12 +22,13 @@ class Progress:
     def __call__(self, done: int, total: int) -> None:
         self.meter(done, total)
 
-    def write(self, news: Json) -> None:
+    def write(self, progress: Progress) -> None:
         """Share, count, rate and time left."""
-        speed = f", {news['rate']:.1f} tiles/s" if news["rate"] else ""
-        left = f", {clock(news['eta_s'])} left" if news["eta_s"] else ""
-        line = f"{100 * news['done'] // max(1, news['total']):3d} %  {news['message']}{speed}{left}"
-        end = "" if self.live and news["done"] < news["total"] else "\n"
+        speed = f", {progress.rate:.1f} tiles/s" if progress.rate else ""
+        left = f", {clock(progress.eta_s)} left" if progress.eta_s else ""
+        share = 100 * progress.done // max(1, progress.total)
+        line = f"{share:3d} %  {progress.message}{speed}{left}"
+        end = "" if self.live and progress.done < progress.total else "\n"
         print(f"\r{line:<78}" if self.live else line, end=end, file=sys.stderr, flush=True)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rs_text_search_plugin.contracts.errors import Failure, SearchError
+from rs_text_search_plugin.contracts.messages import Progress
 
 Json = dict[str, Any]
 
@@ -30,7 +31,7 @@ class Job:
 class Meter:
     """Adds rate and time left to bare counts, and lets a report through every `every` seconds at most."""
 
-    def __init__(self, report: Callable[[Json], None], every: float = 0.2) -> None:
+    def __init__(self, report: Callable[[Progress], None], every: float = 0.2) -> None:
         self.report = report
         self.every = every
         self.first: tuple[float, int] | None = None
@@ -46,13 +47,13 @@ class Meter:
         seconds, count = now - self.first[0], done - self.first[1]
         rate = count / seconds if count and seconds > 0 else None
         self.report(
-            {
-                "done": done,
-                "total": total,
-                "rate": rate and round(rate, 1),
-                "eta_s": rate and round((total - done) / rate, 1),
-                "message": f"{done:,} of {total:,} tiles",
-            }
+            Progress(
+                done=done,
+                total=total,
+                message=f"{done:,} of {total:,} tiles",
+                rate=rate and round(rate, 1),
+                eta_s=rate and round((total - done) / rate, 1),
+            )
         )
 
 

@@ -146,7 +146,7 @@ class Server:
             decode(ShutdownRequest, request.args, "shutdown")
             self.ended.set()
             return {}
-        meter = Meter(lambda news: self._send({"id": request.id, "event": "progress", **news}))
+        meter = Meter(lambda news: self._send({"id": request.id, "event": "progress", **asdict(news)}))
         return self.perform(request.op, request.args, Job(meter, request.stop.is_set))
 
     def _cancel(self, target: int | str) -> Json:

@@ -19,7 +19,7 @@ import pytest
 
 from rs_text_search_plugin.contracts.encode import encode
 from rs_text_search_plugin.contracts.errors import Cancelled, QueryError
-from rs_text_search_plugin.contracts.messages import Match, Window
+from rs_text_search_plugin.contracts.messages import Match, Progress, Window
 from rs_text_search_plugin.engine.service import server as serving
 from rs_text_search_plugin.engine.service.jobs import Job, Meter, explain
 from tests.engine.fakes import write_scene
@@ -312,12 +312,12 @@ def test_sigterm_ends_it_and_leaves_no_temporary_folder(engine: subprocess.Popen
 def test_a_meter_counts_only_what_was_done_now(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 10.0])
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    heard: list[dict[str, Any]] = []
+    heard: list[Progress] = []
     meter = Meter(heard.append)
     meter(500, 1000)
     meter(600, 1000)
-    assert heard[0]["rate"] is None
-    assert (heard[1]["rate"], heard[1]["eta_s"]) == (10.0, 40.0)
+    assert heard[0].rate is None
+    assert (heard[1].rate, heard[1].eta_s) == (10.0, 40.0)
 
 
 def test_values_become_plain_json() -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from qgis.PyQt.QtCore import QProcess, QThread
 
+from rs_text_search_plugin.contracts.messages import Window
+from rs_text_search_plugin.contracts.operations.search import SearchAnswer, SearchRequest
 from rs_text_search_plugin.engine_process.child_process import (
     child_environment,
     exit_reason,
@@ -90,6 +92,21 @@ def test_reports_progress_in_order(client, qtbot, tmp_path):
 def test_an_error_is_not_a_dead_engine(client, qtbot, source):
     answer = ask(client, qtbot, "search", {"indexes": [source], "text": "error"})
     assert (answer.error.kind, answer.error.hint) == ("QueryError", "Use other words.")
+    assert client.is_ready()
+
+
+def test_a_request_of_the_contracts_brings_an_answer_of_theirs(client, qtbot, source):
+    answers = []
+    client.send(SearchRequest(indexes=(source,), text="tanks", top=3), answers.append)
+    qtbot.waitUntil(lambda: bool(answers), timeout=5000)
+    assert isinstance(answers[0], SearchAnswer)
+    assert answers[0].matches[2].window == Window(200, 0, 100, 100)
+
+
+def test_a_result_that_is_not_what_was_agreed_is_an_error_that_names_the_field(client, qtbot, source):
+    answer = ask(client, qtbot, "search", {"indexes": [source], "text": "strange"})
+    assert (answer.error.kind, answer.error.message) == ("ProtocolError", "search: `tiles` is missing.")
+    assert "repair the engine" in answer.error.hint
     assert client.is_ready()
 
 

@@ -37,6 +37,6 @@ def call(session: Session, name: str, args: Json, job: Job) -> Json:
         raise ProtocolError(
             f"Unknown operation “{name[:60]}”.", "Plugin and engine differ: repair the engine."
         )
-    request = decode(OPERATIONS[name].request, args, name)
+    request: Any = decode(OPERATIONS[name].request, args, name)
     answer: Json = encode(HANDLERS[name](session, request, job))
     return answer
