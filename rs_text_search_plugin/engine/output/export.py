@@ -96,7 +96,9 @@ def export(path: Path, found: Found, crs: str | None = None) -> ExportReport:
         "tile_id": [match.id for match in kept],
         "region": [match.region for match in kept],
     }
-    columns = {name: np.array(values[name], dtype=kind) for name, kind in MATCH_COLUMNS.items()}
+    columns: dict[str, Column] = {
+        name: np.array(values[name], dtype=kind) for name, kind in MATCH_COLUMNS.items()
+    }
     return _write(Path(path), _Table(columns, shapes))
 
 

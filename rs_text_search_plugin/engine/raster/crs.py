@@ -14,7 +14,11 @@ class CrsUnusableError(ValueError):
 
 
 def transform_points(points: F64, source: str, target: str) -> F64:
-    """(n, 2) x, y -> (n, 2); CRS as WKT2 or authority code. Points off the projection become infinite."""
+    """(n, 2) x, y -> (n, 2); CRS as WKT2 or authority code.
+
+    Raises CrsUnusableError for an unknown CRS, and with PROJ's reason for a point that has no place in `target`;
+    some transformations make such a point infinite instead.
+    """
     from rasterio._err import CPLE_BaseError  # noqa: PLC0415 - what PROJ's refusal arrives as
     from rasterio.errors import CRSError  # noqa: PLC0415
     from rasterio.warp import transform  # noqa: PLC0415
@@ -22,7 +26,9 @@ def transform_points(points: F64, source: str, target: str) -> F64:
     try:
         return np.stack(transform(source, target, points[:, 0], points[:, 1]), axis=1)
     except (CRSError, CPLE_BaseError) as error:
-        raise CrsUnusableError(_reason(source, target)) from error
+        _known(source)
+        _known(target)
+        raise CrsUnusableError(f"There is no way from one CRS to the other: {error}") from error
 
 
 def reproject(shapes: Any, source: str, target: str, step: float) -> Any:
@@ -58,9 +64,3 @@ def _known(crs: str) -> Any:
         return CRS.from_user_input(crs)
     except CRSError as error:
         raise CrsUnusableError(f"Unknown CRS “{crs[:60]}”") from error
-
-
-def _reason(source: str, target: str) -> str:
-    _known(source)
-    _known(target)
-    return "There is no way from one CRS to the other"
