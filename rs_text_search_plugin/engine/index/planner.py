@@ -60,19 +60,24 @@ class Plan:
 def plan(source: str, options: IndexOptions, encoder_size: int, encoder_dim: int) -> Plan:
     """What `index` would do, without doing it. Raises RasterError."""
     with open_raster(source, options.bands) as raster:
-        grid = tiling(raster, options, encoder_size)
-        tiles = int(_wanted(raster, grid, options).sum())
-        return Plan(
-            tiles=tiles,
-            rows=grid.rows,
-            cols=grid.cols,
-            tile_px=(grid.tile_w, grid.tile_h),
-            tile_m=None if raster.pixel_m is None else grid.tile_h * raster.pixel_m[1],
-            gsd_m=raster.gsd_m,
-            bytes=tiles * (2 * encoder_dim + ROW_BYTES) + tiles * 4 * encoder_dim,
-            index=index_folder(source, options.out),
-            badges=tuple(raster.badges),
-        )
+        return plan_raster(raster, options, encoder_size, encoder_dim)
+
+
+def plan_raster(raster: Raster, options: IndexOptions, encoder_size: int, encoder_dim: int) -> Plan:
+    """The same for a raster that is open already."""
+    grid = tiling(raster, options, encoder_size)
+    tiles = int(_wanted(raster, grid, options).sum())
+    return Plan(
+        tiles=tiles,
+        rows=grid.rows,
+        cols=grid.cols,
+        tile_px=(grid.tile_w, grid.tile_h),
+        tile_m=None if raster.pixel_m is None else grid.tile_h * raster.pixel_m[1],
+        gsd_m=raster.gsd_m,
+        bytes=tiles * (2 * encoder_dim + ROW_BYTES) + tiles * 4 * encoder_dim,
+        index=index_folder(raster.source, options.out),
+        badges=tuple(raster.badges),
+    )
 
 
 def tiling(raster: Raster, options: IndexOptions, encoder_size: int) -> Lattice:
@@ -120,20 +125,35 @@ def index(
     Raises RasterError, IndexMismatch when the folder holds another index, IndexStoreError when another
     process works on it, Cancelled after keeping what is done.
     """
-    folder = index_folder(source, options.out)
     with open_raster(source, options.bands) as raster:
-        grid = tiling(raster, options, encoder.size)
-        wanted = _wanted(raster, grid, options)
-        meta = _request(raster, encoder, options, grid, int(wanted.sum()))
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise IndexStoreError(
-                f"{folder} cannot be made: {error.strerror}.", "Choose another folder with --out."
-            ) from error
-        with locked(folder):
-            prepare(folder, meta, options.mode)
-            return IndexWriter(folder, meta, raster, encoder, wanted).run(progress, cancelled)
+        return index_raster(raster, encoder, options, progress, cancelled)
+
+
+def index_raster(
+    raster: Raster,
+    encoder: Encoder,
+    options: IndexOptions,
+    progress: Callable[[int, int], None],
+    cancelled: Callable[[], bool],
+) -> IndexReport:
+    """The same for a raster that is open already."""
+    grid = tiling(raster, options, encoder.size)
+    wanted = _wanted(raster, grid, options)
+    meta = _request(raster, encoder, options, grid, int(wanted.sum()))
+    folder = _made(index_folder(raster.source, options.out))
+    with locked(folder):
+        prepare(folder, meta, options.mode)
+        return IndexWriter(folder, meta, raster, encoder, wanted).run(progress, cancelled)
+
+
+def _made(folder: Path) -> Path:
+    """The folder, there now. Raises IndexStoreError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{folder} cannot be made: {error.strerror}."
+        raise IndexStoreError(message, "Choose another folder with --out.") from error
+    return folder
 
 
 def _request(raster: Raster, encoder: Encoder, options: IndexOptions, grid: Lattice, planned: int) -> Meta:

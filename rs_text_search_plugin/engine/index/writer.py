@@ -24,8 +24,6 @@ from rs_text_search_plugin.engine.raster.strips import Skipped, Strips
 from .meta import Meta, read_meta, write_json
 from .parts import Part, part_name, parts_of, read_note, write_part
 
-BATCH_TILES = {"cpu": 16, "cuda": 128}
-"""Tiles handed to the encoder at once: on a CPU so few that a cancel acts within a second, on a GPU many."""
 QUEUED_BATCHES = 4
 
 
@@ -62,7 +60,7 @@ class IndexWriter:
         self.meta = meta
         self.encoder = encoder
         self.wanted = wanted
-        self.batch = BATCH_TILES["cuda" if "cuda" in str(getattr(encoder, "device", "")) else "cpu"]
+        self.batch = encoder.batch
         self.strips = Strips(raster, meta.lattice, meta.stretch, meta.factor)
         self.waiting: queue.Queue[_Batch | None] = queue.Queue(QUEUED_BATCHES)
         self.stop = threading.Event()
@@ -133,7 +131,7 @@ class IndexWriter:
         rows: list[F32] = []
         while (item := self._take(cancelled)) is not None:
             if item.skipped is None:
-                rows.append(embed(self.encoder, np.stack(item.tiles)))
+                rows.append(self.encoder.images(np.stack(item.tiles)))
                 ids += item.ids
                 yield item.part, None, len(item.ids)
                 continue
@@ -169,14 +167,3 @@ class IndexWriter:
             write_json(self.folder / "meta.json", asdict(meta))
         rate = (tiles - resumed) / seconds if seconds > 0 else 0.0
         return IndexReport(self.folder, tiles, empty, unreadable, rate, True, resumed)
-
-
-def embed(encoder: Encoder, tiles: U8) -> F32:
-    """(n, h, w, 3) -> (n, dim); when the GPU's memory runs out, in halves."""
-    try:
-        return encoder.images(tiles)
-    except RuntimeError as error:
-        if "out of memory" not in str(error) or len(tiles) == 1:
-            raise
-    half = len(tiles) // 2
-    return np.concatenate([embed(encoder, tiles[:half]), embed(encoder, tiles[half:])])

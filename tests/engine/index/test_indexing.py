@@ -268,14 +268,10 @@ def test_cancel_keeps_what_is_done(tmp_path, encoder):
     assert sum(encoder.batches) < 256 + 128
 
 
-def test_when_the_gpus_memory_runs_out_batches_are_halved(tmp_path, encoder):
-    def small(tiles):
-        if len(tiles) > 5:
-            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return ColourEncoder.images(encoder, tiles)
-
-    encoder.images = small
+def test_tiles_come_in_batches_of_the_size_that_the_encoder_prefers(tmp_path, encoder):
+    encoder.batch = 5
     assert made(write(tmp_path / "a.tif", painted()), encoder, tile_px=TILE)[0].tiles == 64
+    assert max(encoder.batches) == 5
 
 
 def test_an_encoders_own_error_is_not_hidden(tmp_path, encoder):

@@ -35,8 +35,11 @@ def info(session: Session, request: InfoRequest, job: Job) -> InfoAnswer:
 def plan(session: Session, request: PlanRequest, job: Job) -> PlanAnswer:
     """What indexing would make and cost: tiles, seconds on this machine, bytes on disk."""
     options = _options(request)
-    encoder = session.encoder(request.model, request.device)
-    planned = planner.plan(request.source, options, encoder.size, encoder.dim)
+    with open_raster(
+        request.source, options.bands
+    ) as raster:  # before a model is loaded, as it may not be there
+        encoder = session.encoder(request.model, request.device)
+        planned = planner.plan_raster(raster, options, encoder.size, encoder.dim)
     seconds = planned.tiles / session.tiles_per_s(encoder)
     return PlanAnswer(**{**vars(planned), "index": str(planned.index)}, seconds=seconds)
 
@@ -45,8 +48,9 @@ def index(session: Session, request: IndexRequest, job: Job) -> IndexAnswer:
     """Embeds every tile of a raster into its index folder; what is there already is kept."""
     start = time.monotonic()
     options = _options(request)
-    encoder = session.encoder(request.model, request.device)
-    report = planner.index(request.source, encoder, options, progress=job.progress, cancelled=job.cancelled)
+    with open_raster(request.source, options.bands) as raster:
+        encoder = session.encoder(request.model, request.device)
+        report = planner.index_raster(raster, encoder, options, job.progress, job.cancelled)
     if report.tiles > report.resumed:
         session.speeds[encoder.fingerprint] = report.tiles_per_s
     made = {**vars(report), "index": str(report.index), "unreadable": unreadable(report.unreadable)}
@@ -60,8 +64,7 @@ def unreadable(skipped: Iterable[Mapping[str, Any]]) -> tuple[Unreadable, ...]:
 
 
 def _options(request: PlanRequest) -> planner.IndexOptions:
-    """Checks all that can be checked before a model is loaded. Raises: RasterError."""
-    options = planner.IndexOptions(
+    return planner.IndexOptions(
         tile_px=request.tile_px,
         tile_m=request.tile_m,
         overlap=request.overlap,
@@ -71,5 +74,3 @@ def _options(request: PlanRequest) -> planner.IndexOptions:
         out=Path(request.out) if request.out else None,
         mode=request.mode,
     )
-    with open_raster(request.source, options.bands):
-        return options
