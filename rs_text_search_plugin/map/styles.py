@@ -20,8 +20,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor
 
-STRONG = 80
-POSSIBLE = 50
+from rs_text_search_plugin.contracts.scores import POSSIBLE, STRONG
 
 
 class ScoreClass(NamedTuple):

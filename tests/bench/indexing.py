@@ -34,6 +34,7 @@ class Watched:
         self.encoder = encoder
         self.name, self.fingerprint = encoder.name, encoder.fingerprint
         self.dim, self.size = encoder.dim, encoder.size
+        self.device, self.batch = encoder.device, encoder.batch
         self.seconds = 0.0
         self.batches: list[int] = []
 

@@ -9,7 +9,7 @@ from qgis.PyQt.QtCore import QAbstractListModel, QModelIndex, QPoint, QSize, Qt,
 from qgis.PyQt.QtGui import QColor, QIcon, QPixmap, QResizeEvent
 from qgis.PyQt.QtWidgets import QAbstractItemView, QListView, QMenu, QWidget
 
-from rs_text_search_plugin.map.styles import STRONG
+from rs_text_search_plugin.contracts.scores import STRONG
 
 Match = dict[str, Any]
 """A match as the engine returns it."""

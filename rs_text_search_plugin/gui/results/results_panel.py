@@ -8,8 +8,8 @@ from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from rs_text_search_plugin.assets import icon
+from rs_text_search_plugin.contracts.scores import POSSIBLE
 from rs_text_search_plugin.gui.wording import count
-from rs_text_search_plugin.map.styles import POSSIBLE
 
 from .match_gallery import MatchGallery
 from .score_slider import ScoreSlider
