@@ -22,15 +22,9 @@ from rs_text_search_plugin.models.training.datasets import Row, open_dataset
 
 from rs_text_search_plugin.contracts.arrays import F32
 from rs_text_search_plugin.contracts.protocols import Encoder
+from rs_text_search_plugin.contracts.scores import POSSIBLE, STRONG
 from rs_text_search_plugin.engine.search import query_embedding as word_vectors
-from rs_text_search_plugin.engine.search.calibration import (
-    POSSIBLE,
-    STRONG,
-    calibration,
-    gain,
-    lines,
-    percent,
-)
+from rs_text_search_plugin.engine.search.calibration import calibration, gain, lines, percent
 from rs_text_search_plugin.engine.search.spelling import repaired
 from tests.bench.mosaic import indexed
 from tests.bench.people import Mask, Place, places, shown
