@@ -15,12 +15,14 @@ APT      := qgis python3-qgis python3-venv xvfb xauth xdotool imagemagick gdal-b
 PROFILE  ?= build/profile
 # A machine without an NVIDIA driver gets torch's CPU build (200 MB instead of several GB).
 TORCH_INDEX := $(shell command -v nvidia-smi >/dev/null || echo --extra-index-url https://download.pytorch.org/whl/cpu)
+TORCH    := $(shell grep -o '^torch==[0-9.]*' resources/torch-requirements.txt)
+COMPILE  := build/tools/bin/uv pip compile -q pyproject.toml build/pip.in --extra cpu --universal --python-version 3.11 --overrides build/overrides.txt --no-header --no-annotate
 # pip's warnings about an index that cannot be reached or does not know a package are no news.
 QUIETLY  := 2> >(grep -v -e '^WARNING: Retrying' -e 'is ignored: it is neither' >&2)
 # The rules that block a plugin on plugins.qgis.org: what its scan enables, less two that bandit no longer has.
 BANDIT_RULES := B101,B102,B103,B104,B105,B106,B107,B108,B110,B112,B113,B201,B202,B301,B302,B303,B304,B305,B306,B307,B308,B310,B311,B312,B313,B314,B315,B316,B317,B318,B319,B321,B323,B324,B401,B402,B403,B405,B406,B407,B408,B409,B412,B413,B501,B502,B503,B504,B505,B506,B507,B508,B509,B601,B602,B603,B604,B605,B606,B607,B608,B609,B610,B611,B612,B613,B614,B615,B701,B702,B703,B704
 
-.PHONY: help setup demo qgis test test-engine test-plugin test-e2e check bench package deploy clean
+.PHONY: help setup demo qgis test test-engine test-plugin test-e2e check bench package lock deploy clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -69,6 +71,20 @@ package: .venv/.ready  ## write dist/*.zip, the plugin as QGIS installs it, defa
 	@size=$$(stat -c %s $(ZIP)); echo "$(ZIP): $$size bytes of at most 25,000,000"; [ $$size -le 25000000 ]
 	@! grep -n 'example\.org' metadata.txt || echo "Reminder: set these addresses in metadata.txt before publication."
 
+lock: .venv/.ready build/tools/bin/uv  ## lock the engine's packages by hash, for every system and Python offered (UPGRADE=1: to the newest)
+	@cat resources/*-requirements.txt > build/lock.txt
+	@echo 'openvino-telemetry ; python_version < "3"' > build/overrides.txt  # it reports to OpenVINO's makers
+	@echo pip > build/pip.in
+	@$(COMPILE) --generate-hashes $(if $(UPGRADE),--upgrade) -o build/lock.txt >/dev/null
+	@grep -v '^ ' build/lock.txt | sed 's/ *\\$$//' > build/pins.txt
+	@$(COMPILE) -c build/pins.txt --format pylock.toml -o build/pylock.toml >/dev/null
+	@awk -v torch=resources/torch-requirements.txt -v pip=resources/pip-requirements.txt -v rest=resources/engine-requirements.txt ' \
+	  BEGIN { print "# Written by make lock: torch with CUDA for Linux, as PyPI has it." > torch; \
+	    print "# Written by make lock: the pip that installs the others." > pip; \
+	    print "# Written by make lock: all that the engine needs, but torch. Complete: install with --no-deps." > rest } \
+	  /^[a-z]/ { out = /^pip==/ ? pip : /^(torch|triton|nvidia-|cuda-)/ ? torch : rest } { print > out }' build/lock.txt
+	@$(PYTHON) -m tests.bench.wheels
+
 deploy: build/.system .venv/.ready  ## link the plugin into a QGIS profile of its own (PROFILE=build/profile)
 	@$(PYTHON) -m tests.e2e.profile $(PROFILE)
 
@@ -76,12 +92,14 @@ clean:  ## remove everything that was built, the environments too
 	rm -rf build dist .venv .venv-qgis *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 # ---- what the targets above stand on ----
-.venv/.ready: pyproject.toml resources/engine-requirements.txt resources/engine-requirements-alone.txt | build/.python
+.venv/.ready: pyproject.toml resources/engine-requirements.txt resources/torch-requirements.txt | build/.python
 	@echo "Setting up the engine's environment in .venv (once; a few minutes)"
 	@$(BASE_PY) -m venv .venv
-	@$(PYTHON) -m pip install -q --no-deps --retries 0 $(TORCH_INDEX) $$(grep '^torch==' resources/engine-requirements.txt) $(QUIETLY)
-	@$(PYTHON) -m pip install -q -r resources/engine-requirements.txt wheel $(QUIETLY)
-	@$(PYTHON) -m pip install -q --no-deps -r resources/engine-requirements-alone.txt $(QUIETLY)
+	@$(PYTHON) -m pip install -q --require-hashes -r resources/pip-requirements.txt $(QUIETLY)
+	@$(PYTHON) -m pip install -q --require-hashes --no-deps -r resources/engine-requirements.txt $(QUIETLY)
+	@$(if $(TORCH_INDEX),$(PYTHON) -m pip install -q --no-deps --retries 0 $(TORCH_INDEX) $(TORCH) $(QUIETLY))
+	@$(PYTHON) -c 'import torch' 2>/dev/null || $(PYTHON) -m pip install -q --require-hashes --no-deps -r resources/torch-requirements.txt $(QUIETLY)
+	@$(PYTHON) -m pip install -q wheel $(QUIETLY)
 	@$(PYTHON) -m pip install -q --no-build-isolation -e '.[dev]' $(QUIETLY)
 	@touch $@
 
@@ -89,6 +107,10 @@ clean:  ## remove everything that was built, the environments too
 	@/usr/bin/python3 -m venv --system-site-packages .venv-qgis
 	@$(QGIS_PY) -m pip install -q pytest pytest-qgis pytest-qt pytest-timeout pytest-cov $(QUIETLY)
 	@touch $@
+
+build/tools/bin/uv: | build/.python
+	@$(BASE_PY) -m venv build/tools
+	@build/tools/bin/python -m pip install -q uv==0.13.9 $(QUIETLY)
 
 build/.python:
 	@[ -n "$(BASE_PY)" ] || { echo "Python 3.11 or newer is needed as python3."; exit 1; }

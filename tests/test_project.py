@@ -53,8 +53,9 @@ def test_only_the_default_model_is_packaged() -> None:
     assert {file.stem for file in packed if file.parent.name == "cards"} >= {"compact"}
 
 
-def test_pinned_requirements_satisfy_the_project() -> None:
-    pins = (ROOT / "resources" / "engine-requirements.txt").read_text(encoding="utf-8")
+def test_locked_requirements_satisfy_the_project() -> None:
+    files = (ROOT / "resources" / f"{name}-requirements.txt" for name in ("engine", "torch"))
+    pins = "".join(file.read_text(encoding="utf-8") for file in files)
     pinned = set(re.findall(r"^([a-z0-9_-]+)==", pins, re.MULTILINE))
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     needed = re.search(r"^dependencies = \[(.*?)\]", project, re.MULTILINE | re.DOTALL)

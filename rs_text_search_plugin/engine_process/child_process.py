@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 from qgis.core import QgsNetworkAccessManager
 from qgis.PyQt.QtCore import QObject, QProcess, QProcessEnvironment, QStandardPaths
@@ -80,7 +81,8 @@ def proxy_url() -> str:
     proxy = QgsNetworkAccessManager.instance().fallbackProxy()
     if proxy.type() != QNetworkProxy.ProxyType.HttpProxy or not proxy.hostName():
         return ""
-    user = f"{proxy.user()}:{proxy.password()}@" if proxy.user() else ""
+    login = f"{quote(proxy.user(), safe='')}:{quote(proxy.password(), safe='')}@"
+    user = login if proxy.user() else ""
     return f"http://{user}{proxy.hostName()}:{proxy.port() or 8080}"
 
 

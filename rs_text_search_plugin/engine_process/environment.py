@@ -20,7 +20,9 @@ from rs_text_search_plugin.assets import resource
 from rs_text_search_plugin.version import VERSION
 
 from .child_process import end, new_process
-from .setup_steps import READY, Command, Outcome, SetupError, Steps, discard, python_in, steps
+from .package_steps import Lock
+from .setup_command import Command, Outcome, SetupError, Steps, Task
+from .setup_steps import READY, discard, python_in, steps
 
 PYTHON_SETTING = "rs_text_search/engine_python"
 FOLDER_SETTING = "rs_text_search/engine_folder"
@@ -73,6 +75,8 @@ class Environment(QObject):
     """A line for the person to read."""
     progress = pyqtSignal(float)
     """Part of the present download that is here, 0-1."""
+    asked = pyqtSignal(str)
+    """A question of yes or no, to be answered with `answer`."""
     built = pyqtSignal(str)
     """The environment works; carries its Python."""
     failed = pyqtSignal(str, str)
@@ -81,7 +85,7 @@ class Environment(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.log: deque[str] = deque(maxlen=LOG_LINES)
-        self._steps: Steps | None = None
+        self._steps: Steps[Path] | None = None
         self._process: QProcess | None = None
         self._output = b""
         self._lock: QLockFile | None = None
@@ -90,8 +94,11 @@ class Environment(QObject):
         """True from `build` to `built` or `failed`."""
         return self._steps is not None
 
-    def build(self) -> None:
-        """Builds the environment, or builds it anew: that is what repair means. Stop the engine first."""
+    def build(self, wheels: Path | None = None) -> None:
+        """Builds the environment, or builds it anew: that is what repair means. Stop the engine first.
+
+        With `wheels`, from that folder of wheels alone, without a network.
+        """
         if self.building():
             return
         folder = private_folder()
@@ -109,7 +116,8 @@ class Environment(QObject):
             self._lock = None
             self.failed.emit("Another QGIS is setting up the engine.", "Wait until it is done.")
             return
-        build = self._steps = steps(folder, resource("engine-requirements.txt"), VERSION)
+        lock = Lock(resource("engine-requirements.txt").parent)
+        build = self._steps = steps(folder, lock, VERSION, wheels)
         self._advance(lambda: next(build))
 
     def cancel(self) -> None:
@@ -121,9 +129,15 @@ class Environment(QObject):
         """Deletes the private environment. Stop the engine first. Raises: SetupError."""
         discard(private_folder())
 
-    def _advance(self, step: Callable[[], Command]) -> None:
+    def answer(self, yes: bool) -> None:
+        """What the person said to `asked`."""
+        build = self._steps
+        if build is not None and self._process is None:
+            self._advance(lambda: build.send(Outcome(yes, "")))
+
+    def _advance(self, step: Callable[[], Task]) -> None:
         try:
-            command = step()
+            task = step()
         except StopIteration as finished:
             self._close()
             self._say("The engine is ready.")
@@ -131,7 +145,14 @@ class Environment(QObject):
         except SetupError as error:
             self._fail(error.message, error.hint)
         else:
-            self._run(command)
+            self._take(task)
+
+    def _take(self, task: Task) -> None:
+        if isinstance(task, Command):
+            self._run(task)
+        else:
+            self._say(task.text)
+            self.asked.emit(task.text)
 
     def _run(self, command: Command) -> None:
         if command.title:

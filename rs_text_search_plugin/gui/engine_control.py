@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from qgis.PyQt.QtCore import QObject, Qt, QUrl, pyqtSignal
 from qgis.PyQt.QtGui import QDesktopServices, QGuiApplication
-from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QMenu, QMessageBox, QToolButton, QWidget
+from qgis.PyQt.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QMessageBox, QToolButton, QWidget
 
 from rs_text_search_plugin.assets import resource
 from rs_text_search_plugin.engine_process.client import EngineClient
 from rs_text_search_plugin.engine_process.environment import Environment, diagnostics, find_python
-from rs_text_search_plugin.engine_process.setup_steps import SetupError
+from rs_text_search_plugin.engine_process.setup_command import SetupError
 
 from .engine_page import EnginePage
 
@@ -39,6 +40,7 @@ class EngineControl(QObject):
         self.page.cancel_wanted.connect(self.environment.cancel)
         self.environment.said.connect(self.page.show_line)
         self.environment.progress.connect(self.page.show_progress)
+        self.environment.asked.connect(self._ask)
         self.environment.built.connect(self.engine.start)
         self.environment.failed.connect(self._build_failed)
 
@@ -56,9 +58,13 @@ class EngineControl(QObject):
 
     def build(self) -> None:
         """Build the engine's environment, anew if there is one."""
-        self.engine.stop()
-        self.page.show_building()
-        self.environment.build()
+        self._build()
+
+    def build_from_folder(self) -> None:
+        """Build it from a folder of wheels that the person names, without a network."""
+        folder = QFileDialog.getExistingDirectory(self.footer, "Folder of wheels")
+        if folder:
+            self._build(Path(folder))
 
     def remove(self) -> None:
         """Delete the engine's environment after asking."""
@@ -102,6 +108,15 @@ class EngineControl(QObject):
         if reason:
             self.page.show_stopped(reason)
 
+    def _build(self, wheels: Path | None = None) -> None:
+        self.engine.stop()
+        self.page.show_building()
+        self.environment.build(wheels)
+
+    def _ask(self, question: str) -> None:
+        answer = QMessageBox.question(self.footer, "Set up engine", question)
+        self.environment.answer(answer == QMessageBox.StandardButton.Yes)
+
     def _build_failed(self, message: str, hint: str) -> None:
         if find_python() is None:
             self.page.show_missing(f"{message} {hint}")
@@ -136,6 +151,7 @@ class EngineControl(QObject):
         menu.addAction("Copy diagnostics", self.copy_diagnostics)
         menu.addSeparator()
         menu.addAction("Set up or repair engine ...", self.build)
+        menu.addAction("Install from a folder of wheels ...", self.build_from_folder)
         menu.addAction("Remove engine ...", self.remove)
         return menu
 

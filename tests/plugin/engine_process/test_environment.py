@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from qgis.core import QgsSettings
 from qgis.PyQt.QtCore import QLockFile
 
-from rs_text_search_plugin.assets import resource
-from rs_text_search_plugin.engine_process import environment, setup_steps
+from rs_text_search_plugin.engine_process import base_python, environment, setup_steps
 from rs_text_search_plugin.engine_process.environment import Environment, diagnostics, find_python, scrubbed
-from rs_text_search_plugin.engine_process.setup_steps import (
-    READY,
-    Outcome,
-    SetupError,
-    shortcoming,
-    steps,
-    wheel_index,
-)
+from rs_text_search_plugin.engine_process.setup_steps import READY
 
 FAKE = str(Path(__file__).parents[1] / "fake_python.py")
-OK = Outcome(True, "")
-BAD = Outcome(False, "")
-GOOD_PROBE = Outcome(True, json.dumps([[3, 12], 64, []]))
-GOOD_DOCTOR = Outcome(True, json.dumps({"ok": True, "checks": [{"name": "torch", "ok": True}]}))
 
 
 @pytest.fixture
@@ -35,7 +23,7 @@ def folder(qgis_app, tmp_path, monkeypatch):
     settings.setValue(environment.FOLDER_SETTING, str(tmp_path / "Zoë M" / "engine"))
     settings.remove(environment.PYTHON_SETTING)
     monkeypatch.delenv(environment.VARIABLE, raising=False)
-    monkeypatch.setattr(setup_steps, "candidates", lambda: iter([FAKE]))
+    monkeypatch.setattr(base_python, "candidates", lambda: iter([FAKE]))
     yield tmp_path / "Zoë M" / "engine"
     settings.remove(environment.FOLDER_SETTING)
     settings.remove(environment.PYTHON_SETTING)
@@ -66,14 +54,6 @@ def build(environment, qtbot):
     environment.build()
     qtbot.waitUntil(lambda: bool(ends), timeout=10_000)
     return ends[0]
-
-
-def drive(generator, outcomes):
-    """Feeds outcomes to steps and returns the commands asked for."""
-    commands = [next(generator)]
-    for outcome in outcomes:
-        commands.append(generator.send(outcome))
-    return commands
 
 
 # ---- finding ----
@@ -190,77 +170,43 @@ def test_removed_is_gone(folder, elsewhere, qtbot):
     qtbot.waitUntil(lambda: not list(folder.parent.glob("engine*")), timeout=5000)
 
 
-def test_without_a_python_says_what_each_lacks(folder, monkeypatch):
-    monkeypatch.setattr(setup_steps, "candidates", lambda: iter(["/usr/bin/python3", "/opt/python3"]))
-    generator = steps(folder, resource("engine-requirements.txt"), "1")
-    next(generator)
-    generator.send(Outcome(True, json.dumps([[3, 12], 64, ["ensurepip"]])))
-    with pytest.raises(SetupError) as raised:
-        generator.send(Outcome(True, json.dumps([[3, 9], 64, []])))
-    assert "/usr/bin/python3: lacks ensurepip" in raised.value.message
-    assert "is Python 3.9" in raised.value.message
-    assert "python3-venv" in raised.value.hint
+def test_a_question_waits_for_its_answer(folder, elsewhere, qtbot, monkeypatch):
+    monkeypatch.setenv("FAKE_PYTHON_FAILS", "index")
+    env = Environment()
+    with qtbot.waitSignal(env.asked, timeout=5000) as asked:
+        env.build()
+    assert "GB to download" in asked.args[0]
+    with qtbot.waitSignal(env.built, timeout=5000):
+        env.answer(True)
 
 
-@pytest.mark.parametrize(
-    ("probe", "word"),
-    [
-        (BAD, "start"),
-        (Outcome(True, "[[3, 10], 64, []]"), "3.10"),
-        (Outcome(True, "[[3, 14], 64, []]"), "3.14"),
-        (Outcome(True, "[[3, 12], 32, []]"), "32 bit"),
-        (GOOD_PROBE, ""),
-    ],
-)
-def test_shortcomings(probe, word):
-    assert (word in shortcoming(probe)) if word else shortcoming(probe) == ""
+def test_no_to_a_large_download_ends_the_setup(folder, elsewhere, qtbot, monkeypatch):
+    monkeypatch.setenv("FAKE_PYTHON_FAILS", "index")
+    env = Environment()
+    env.asked.connect(lambda _: env.answer(False))
+    message, hint = build(env, qtbot)
+    assert "cannot be reached" in message
+    assert "proxy" in hint
 
 
-def test_this_system_has_a_python_worth_asking():
-    assert "/usr/bin/python3" in list(setup_steps.candidates())
+def test_a_folder_of_wheels_is_enough(folder, elsewhere, qtbot, tmp_path):
+    (tmp_path / "torch-2.13.0-cp312-cp312-win_amd64.whl").write_bytes(b"")
+    env = Environment()
+    lines = []
+    env.said.connect(lines.append)
+    with qtbot.waitSignal(env.built, timeout=5000):
+        env.build(tmp_path)
+    assert not [line for line in lines if "index" in line]
 
 
-def test_torch_is_installed_alone_from_its_own_index(folder):
-    """An index of torch's must not be able to offer anything but torch."""
-    generator = steps(folder, resource("engine-requirements.txt"), "1")
-    commands = drive(generator, [GOOD_PROBE, OK, OK, BAD, OK])
-    torch, rest = commands[4:6]
-    assert torch.arguments[-1] == "torch==2.13.0"
-    assert "--no-deps" in torch.arguments
-    assert setup_steps.CPU_WHEELS in torch.arguments
-    assert not [a for a in rest.arguments if "pytorch.org" in a]
-    assert all(c.program == torch.program for c in (commands[2], rest))
-
-
-def test_what_asks_for_too_much_is_installed_without_it(folder):
-    """OpenVINO asks for a package that reports to its makers."""
-    generator = steps(folder, resource("engine-requirements.txt"), "1")
-    *_, rest, alone = drive(generator, [GOOD_PROBE, OK, OK, BAD, OK, OK])[:7]
-    assert alone.arguments[-1].endswith("alone.txt")
-    assert "--no-deps" in alone.arguments
-    assert "openvino==" in resource("engine-requirements-alone.txt").read_text()
-    assert "openvino" not in Path(rest.arguments[-1]).read_text()
-
-
-def test_no_space_is_told_before_anything_is_downloaded(folder, monkeypatch):
-    monkeypatch.setattr(setup_steps, "SPACE_BYTES", 10**18)
-    generator = steps(folder, resource("engine-requirements.txt"), "1")
-    next(generator)
-    with pytest.raises(SetupError, match="are needed"):
-        generator.send(GOOD_PROBE)
-
-
-def test_torch_builds_by_system_and_gpu():
-    assert wheel_index(False, "linux") == ("--extra-index-url", setup_steps.CPU_WHEELS)
-    assert wheel_index(True, "linux") == ()
-    assert wheel_index(True, "win32") == ("--extra-index-url", setup_steps.CUDA_WHEELS)
-    assert wheel_index(False, "win32") == wheel_index(False, "darwin") == ()
-
-
-def test_every_requirement_is_pinned():
-    files = ("engine-requirements.txt", "engine-requirements-alone.txt")
-    lines = [line for file in files for line in resource(file).read_text().splitlines()]
-    assert [line for line in lines if line and not line.startswith("#") and "==" not in line] == []
+def test_no_space_is_told_before_anything_is_downloaded(folder, elsewhere, qtbot, monkeypatch):
+    monkeypatch.setattr(setup_steps.shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
+    lines = []
+    env = Environment()
+    env.said.connect(lines.append)
+    message, _ = build(env, qtbot)
+    assert "1.9 GB are needed, 1.0 GB are free" in message
+    assert not [line for line in lines if "Installing" in line]
 
 
 # ---- reporting ----
