@@ -54,7 +54,10 @@ class Unit(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False) if inputs != outputs else None
 
     def forward(self, x: Tensor) -> Tensor:
-        opened = self.open(x)
+        return self.after_opening(self.open(x), x)
+
+    def after_opening(self, opened: Tensor, x: Tensor) -> Tensor:
+        """The rest, from the normed input on; a unit that changes the width has no use for `x`."""
         kept = x if self.shortcut is None else self.shortcut(opened)
         y = self.reduce(opened).relu_()
         y = self.spatial(y).relu_()
@@ -92,6 +95,14 @@ class ResNet50V2(nn.Module):
         middle = self.stages[1](x)
         # stage 3's first normalisation is also how stage 2 looks to the layer after it
         return self.stages[2][0].open(middle), self.close(self.stages[2](middle))  # type: ignore[index]
+
+    def last(self, opened: Tensor) -> Tensor:
+        """Stage 3 and what closes it, from its normed input (B, 512, h, w) on -> (B, 1024, h/2, w/2)."""
+        first, *others = self.stages[2]  # type: ignore[misc]
+        x = first.after_opening(opened, opened)
+        for unit in others:
+            x = unit(x)
+        return self.close(x)  # type: ignore[no-any-return]
 
 
 def entering(tiles: U8, backbone: ResNet50V2) -> Tensor:

@@ -30,6 +30,18 @@ def varied(image: Image.Image, rng: np.random.Generator, side: int = INPUT_PX) -
     return pixels(_weathered(_recoloured(_cropped(image, rng, side), rng), rng))
 
 
+def weathered(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Turned, mirrored, recoloured, now and then grey, off-colour, hazy or coarse; what is in it stays in it."""
+    if rng.random() < 0.5:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if turn := int(rng.integers(4)):
+        image = image.transpose(TURNS[turn - 1])
+    if rng.random() < 0.2:
+        small = int(image.width * rng.uniform(0.4, 0.8))
+        image = image.resize((small, small), BILINEAR).resize(image.size, BILINEAR)
+    return _weathered(_recoloured(image, rng), rng)
+
+
 def _cropped(image: Image.Image, rng: np.random.Generator, side: int) -> Image.Image:
     chance = rng.random()
     if chance < 0.1:

@@ -34,6 +34,12 @@ class Row:
     captions: tuple[str, ...]
     more_captions: tuple[str, ...] = ()
     """Paraphrases and second captions: for training, never for evaluation."""
+    boxes: tuple[tuple[str, float, float, float, float], ...] = ()
+    """Thing, x0, y0, x1, y1 in pixels; those of the labelled things of its set only."""
+    gsd: float | None = None
+    """m/px, where it is known."""
+    set: str = ""
+    """The set of things that the picture comes from; "" for pictures of scenes."""
 
 
 class ImageStore:
@@ -49,6 +55,10 @@ class ImageStore:
 
     def __len__(self) -> int:
         return len(self._where)
+
+    def take(self, other: ImageStore) -> None:
+        """What another store has as well."""
+        self._where.update(other._where)
 
     def read(self, name: str) -> Image:
         """The picture as RGB. Raises ModelError when there is none of that name."""
@@ -110,7 +120,11 @@ def _rows(path: Path) -> Iterator[Row]:
             try:
                 row = json.loads(line)
                 more = (*row.get("paraphrases", ()), *row.get("rsitmd_captions", ()))
-                yield Row(row["image"], row["split"], row["label"], tuple(row["captions"]), more)
+                boxes = tuple((name, *map(float, corners)) for name, *corners in row.get("boxes", ()))
+                yield Row(
+                    row["image"], row["split"], row["label"], tuple(row["captions"]), more,
+                    boxes, row.get("gsd"), row.get("set", ""),
+                )  # fmt: skip
             except (ValueError, KeyError, TypeError) as error:
                 hint = 'A row is {"image", "split", "label", "captions": [...]}.'
                 raise ModelError(f"{path}, line {number} is not a row: {error!r}", hint) from error

@@ -4,10 +4,11 @@
     rs-text-search train galr --out runs/galr --features runs/maps --data rsicd.jsonl ...
 
 `compact` begins with ImageNet's backbone (`backbones/resnet50v2_stage1-3.safetensors` beside the first JSONL)
-and MiniLM: distils a short text tower, trains its heads on stored maps, then tunes the backbone's last stage on
-live pictures. Every other system begins with the backbone, the vocabulary and the text tower of a trained
-`compact` and trains on stored maps; `mtgfe` also has eyes of its own (`backbones/mobilenetv2_tf2.safetensors`), which
-learn from live pictures. What differs between systems is in recipes.toml alone.
+and MiniLM: distils a short text tower, trains its heads on stored maps, tunes the backbone's last stage on
+live pictures, then goes on with images of scenes and of things mixed, where some of the data have boxes. Every other
+system begins with the backbone, the vocabulary and the text tower of a trained `compact` and trains on stored maps;
+`mtgfe` also has eyes of its own (`backbones/mobilenetv2_tf2.safetensors`), which learn from live pictures.
+What differs between systems is in recipes.toml alone.
 
 Everything lands in --out: maps (4 GB for RSICD, UCM and RESISC45), checkpoints, the best weights by val mR, and
 result.json. --resume goes on from what is there."""
@@ -44,13 +45,16 @@ from . import distillation
 from . import feature_cache as features
 from .datasets import Dataset, open_dataset
 from .image_source import Glances, TunedBackbone
+from .mixed.stage import mixed_tuning, objects_of, scenes_of
+from .mixed.tuning import MixedTuning
 from .pairs import Lessons, lessons
 from .recipe import Recipe, Training, training
 from .trainer import Run, Source, Trainer
 
 BACKBONE = "backbones/resnet50v2_stage1-3.safetensors"
 EYES = "backbones/mobilenetv2_tf2.safetensors"
-TUNING = "tuning."
+PARTS = ("tuning", "mixed")
+"""Parts of `compact`'s recipe beside its first, as `--recipe PART.NAME=` names them."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,11 @@ class Options:
     settings: Mapping[str, Any] | None = None
     """Single settings, above recipe and variant."""
     recipe: Mapping[str, Any] | None = None
-    """Single parts of the recipe, of `compact`'s tuning under `tuning.NAME`; no epochs of it leave it out."""
+    """Single parts of the recipe, of `compact`'s later stages under `tuning.NAME` and `mixed.NAME`; no epochs
+    or steps of one leave it out."""
     base: str = ""
     """The trained `compact` (name or file) to begin with. The other systems take the committed one unless told;
-    `compact` itself then goes on with stage 4, else it starts at the beginning."""
+    `compact` itself then goes on with its last stage, else it starts at the beginning."""
     features: str | None = None
     """Folder of stored maps, and of the distilled text tower, that several runs share; OUT/maps unless told."""
 
@@ -93,17 +98,14 @@ def train(  # noqa: PLR0913, PLR0917 - the command line's options
     )  # fmt: skip
     torch.manual_seed(seed)
     began = time.monotonic()
-    found = lessons(run.datasets)
+    found = lessons(scenes_of(run.datasets))
     maps = Path(options.features) if options.features else folder / "maps"
     maps.mkdir(parents=True, exist_ok=True)
+    trainer: Trainer | MixedTuning
     if plan.tuning is None:
         trainer = _other(model, run, found, plan, maps, options)
-    elif options.base:
-        trainer = _tuned(run, found, plan.tuning, weights_of(options.base))
     else:
-        trainer = _heads(run, found, plan, maps)
-        if plan.tuning.epochs:
-            trainer = _tuned(run, found, plan.tuning, trainer.weights)
+        trainer = _compact(run, found, plan, maps, options.base)
     result = {
         "model": model, "variant": options.variant, "seed": seed, "data": [d.name for d in run.datasets],
         "settings": dict(trainer.system.settings), "recipe": asdict(trainer.recipe), "base": options.base,
@@ -135,22 +137,29 @@ def _plan(model: str, options: Options) -> Training:
         raise ModelError(f"{model} has no variant {options.variant!r}.", f"It has: {known}.")
     variant = dict(plan.variants.get(options.variant, {}))
     changes = {**variant.pop("recipe", {}), **(options.recipe or {})}
-    tuned = {name: changes.pop(name) for name in list(changes) if name.startswith(TUNING)}
-    if tuned and plan.tuning is None:
-        raise ModelError(f"{model} has no tuning.", "Leave tuning. away: its recipe is one run.")
+    later = {part: _taken(changes, f"{part}.") for part in PARTS}
+    if any(later.values()) and plan.tuning is None:
+        raise ModelError(f"{model} has no tuning.", "Leave tuning. and mixed. away: its recipe is one run.")
     if changes and plan.tuning and options.base:
         raise ModelError(
-            "With a base there is only tuning left.", "Write tuning.NAME for parts of its recipe."
+            "With a base there is only tuning left.",
+            "Write tuning.NAME or mixed.NAME for parts of its recipe.",
         )
     try:
         return replace(
             plan,
             settings={**plan.settings, **variant, **(options.settings or {})},
             recipe=replace(plan.recipe, **changes),
-            tuning=plan.tuning and replace(plan.tuning, **{n.removeprefix(TUNING): tuned[n] for n in tuned}),
+            tuning=plan.tuning and replace(plan.tuning, **later["tuning"]),
+            mixed=plan.mixed and replace(plan.mixed, **later["mixed"]),
         )
     except TypeError as error:
         raise ModelError(f"No such part of a recipe: {error}", "See models/training/recipe.py.") from error
+
+
+def _taken(changes: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Those whose name begins so, without it; they are removed from `changes`."""
+    return {name.removeprefix(prefix): changes.pop(name) for name in list(changes) if name.startswith(prefix)}
 
 
 def _heads(run: Run, found: Lessons, plan: Training, maps: Path) -> Trainer:
@@ -168,12 +177,32 @@ def _heads(run: Run, found: Lessons, plan: Training, maps: Path) -> Trainer:
     return trainer
 
 
+def _compact(run: Run, found: Lessons, plan: Training, maps: Path, base: str) -> Trainer | MixedTuning:
+    """All stages of `compact`, or with a base the last one that the data allow."""
+    scenes, objects = replace(run, datasets=scenes_of(run.datasets)), objects_of(run.datasets)
+    mixed = plan.mixed if objects and plan.mixed and plan.mixed.steps else None
+    assert plan.tuning is not None  # nosec B101 - that is how `compact` is told from the rest
+    if base and mixed:
+        return mixed_tuning(scenes, objects, found, mixed, _begun(run, weights_of(base)))
+    if base:
+        return _tuned(scenes, found, plan.tuning, weights_of(base))
+    trainer = _heads(scenes, found, plan, maps)
+    if plan.tuning.epochs:
+        trainer = _tuned(scenes, found, plan.tuning, trainer.weights)
+    return mixed_tuning(scenes, objects, found, mixed, _begun(run, trainer.weights)) if mixed else trainer
+
+
+def _begun(run: Run, weights: Path) -> Compact:
+    """A trained `compact` to go on with. Its hub centres and activation ranges are not those of what it becomes."""
+    system = cast(Compact, checkpoint.load(weights)).to(run.device)
+    system.hubs = None
+    system.backbone.peaks.zero_()
+    return system.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
 def _tuned(run: Run, found: Lessons, tuning: Recipe, heads: Path) -> Trainer:
     """The backbone's last stage with everything above it."""
-    system = cast(Compact, checkpoint.load(heads)).to(run.device)
-    system.hubs = None  # hubs and peaks of a base are not those of what it becomes
-    system.backbone.peaks.zero_()
-    system.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    system = _begun(run, heads)
     pictures = TunedBackbone(run.datasets, system.backbone, tuning.side)
     trainer = Trainer("compact", run, system, found, pictures, tuning)
     trainer.fit()

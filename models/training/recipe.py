@@ -57,6 +57,25 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class MixedRecipe(Recipe):
+    """The run over images of scenes and of things (mixed/tuning.py); `measured` counts steps."""
+
+    steps: int = 1000
+    scale: float = 45.0
+    """One over the temperature that it begins with."""
+    thing_texts: float = 0.06
+    """Share of an image's texts that name a thing which its captions name."""
+    scenes: tuple[float, ...] = (0.6, 0.08, 0.1)
+    """Shares of the captioned data sets in a batch, in order."""
+    things: float = 0.22
+    """Share of the chips with boxes."""
+    names: float = 0.4
+    ranks: float = 0.2
+    picks: float = 0.1
+    """Weights of the losses of names beside that of pairs (mixed/known_pairs.py)."""
+
+
+@dataclass(frozen=True)
 class Training:
     """What recipes.toml says of one system: settings of the network, its recipe, and for `compact` what comes
     before."""
@@ -68,6 +87,8 @@ class Training:
     distillation: Mapping[str, int] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Name -> settings that differ, and under `recipe` parts of that: ablations and alternatives."""
+    mixed: MixedRecipe | None = None
+    """The run after tuning, where some of the data have boxes."""
 
 
 @cache
@@ -81,6 +102,7 @@ def training(name: str) -> Training:
         settings=found.get("settings", {}),
         recipe=Recipe(**found.get("recipe", {})),
         tuning=Recipe(**found["tuning"]) if "tuning" in found else None,
+        mixed=MixedRecipe(**found["mixed"]) if "mixed" in found else None,
         distillation=found.get("distillation", {}),
         variants=found.get("variants", {}),
     )
