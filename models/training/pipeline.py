@@ -182,14 +182,15 @@ def _compact(run: Run, found: Lessons, plan: Training, maps: Path, base: str) ->
     scenes, objects = replace(run, datasets=scenes_of(run.datasets)), objects_of(run.datasets)
     mixed = plan.mixed if objects and plan.mixed and plan.mixed.steps else None
     assert plan.tuning is not None  # nosec B101 - that is how `compact` is told from the rest
+    on_cpu = replace(scenes, device=torch.device("cpu"))  # mixed tuning was never run elsewhere
     if base and mixed:
-        return mixed_tuning(scenes, objects, found, mixed, _begun(run, weights_of(base)))
+        return mixed_tuning(on_cpu, objects, found, mixed, _begun(on_cpu, weights_of(base)))
     if base:
         return _tuned(scenes, found, plan.tuning, weights_of(base))
     trainer = _heads(scenes, found, plan, maps)
     if plan.tuning.epochs:
         trainer = _tuned(scenes, found, plan.tuning, trainer.weights)
-    return mixed_tuning(scenes, objects, found, mixed, _begun(run, trainer.weights)) if mixed else trainer
+    return mixed_tuning(on_cpu, objects, found, mixed, _begun(on_cpu, trainer.weights)) if mixed else trainer
 
 
 def _begun(run: Run, weights: Path) -> Compact:
