@@ -36,7 +36,7 @@ def test_edges_bend_with_the_projection():
 
 
 def test_shapes_that_leave_the_projection_are_refused():
-    with pytest.raises(crs.CrsUnusableError, match="latitude"):
+    with pytest.raises(crs.CrsUnusableError, match="no way"):
         crs.reproject(shapely.box(0, 80, 10, 95), "EPSG:4326", "EPSG:3857", step=1)
 
 
