@@ -1,197 +1,252 @@
-"""Matches become a polygon layer, heat a raster layer, in one group at the top of the layer tree.
+"""Results of the store as layers: matches as polygons, heat as rasters, in one group of the layer tree.
 
-Nothing here touches the person's own layers or the project's CRS. Layers are held by id, never by reference,
-because the person may remove them at any moment.
+Nothing here touches the person's own layers, the filters they set on ours, or the project's CRS. Layers are
+found by their result's table, never held, because the person may remove them at any moment.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from datetime import datetime
 
-from qgis.core import (
-    QgsCoordinateReferenceSystem,
-    QgsFeature,
-    QgsGeometry,
-    QgsLayerTreeGroup,
-    QgsProject,
-    QgsRasterLayer,
-    QgsVectorLayer,
-    QgsWkbTypes,
+from qgis.core import QgsFeatureRequest, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.gui import QgsMapCanvas
+
+from rs_text_search_plugin.results_store.geopackage import uri_of
+from rs_text_search_plugin.results_store.layer_metadata import metadata_of
+from rs_text_search_plugin.results_store.store import ResultStore
+from rs_text_search_plugin.results_store.stored_result import Json, StoredResult
+from rs_text_search_plugin.results_store.verdicts import Verdict
+
+from .layer_group import (
+    RESULT_PROPERTY,
+    add_heat,
+    add_matches,
+    group,
+    heat_layers,
+    matches_layer,
+    remove_layers,
+    result_layers,
 )
-from qgis.gui import QgsMapCanvas, QgsRubberBand
-from qgis.PyQt.QtGui import QColor
+from .styles import ALL_MATCHES, next_hue, show_scores, style_heat, style_matches
+from .tile_highlight import TileHighlight
 
-from .styles import style_heat, style_matches
-from .tile_geometry import crs_from, tile_geometry
-
-GROUP = "Text search"
-RESULT_PROPERTY = "rs_text_search/result"  # marks our own layers, so that heat is not offered for indexing
-FIELDS = "&".join(
-    f"field={field}"
-    for field in (
-        "rank:integer",
-        "score:double",
-        "region:integer",
-        "tile_id:integer",
-        "raster:string",
-        "query:string",
-        "model:string",
-    )
-)
-ROOM = 4  # a tile that is flown to takes a quarter of the map's width
+TILE_TITLE = 'concat("rank", \': \', round("score"))'
 
 
 class ResultLayers:
-    """The layers that show one search, updated in place by the next."""
+    """The current result, replaced by the next search, and kept ones. What writes may raise StorageError."""
 
     def __init__(self, canvas: QgsMapCanvas) -> None:
         self.canvas = canvas
-        self._matches_id = ""
-        self._heat_ids: list[str] = []
-        self._outline: QgsRubberBand | None = None
+        self.store = ResultStore()
+        self.highlight = TileHighlight(canvas)
+        self._filter: tuple[float, int] = (0.0, ALL_MATCHES)
 
-    def show_matches(self, result: dict[str, Any]) -> QgsVectorLayer:
-        """Show a search's result (as the engine returned it), replacing the one before."""
-        sources = {source["index"]: source for source in result["sources"]}
-        layer = self._matches_layer(self._common_crs(list(sources.values())))
-        layer.setName(result["query"])
-        layer.setSubsetString("")
-        provider = layer.dataProvider()
-        provider.truncate()
-        provider.addFeatures(list(self._features(result, sources, layer.crs())))
-        layer.updateExtents()
+    # ---- the current result ----
+
+    @property
+    def matches(self) -> QgsVectorLayer | None:
+        """The layer of the current result, unless there is none or the person removed it."""
+        current = self.store.current
+        return matches_layer(current.table) if current else None
+
+    def show_matches(self, result: Json, request: Json | None = None) -> QgsVectorLayer:
+        """Store what the engine answered to `request` and show it in place of the result before."""
+        before = self.store.current
+        layer = matches_layer(before.table) if before else None
+        answer = {name: value for name, value in result.items() if name != "heat"}
+        made = datetime.now().astimezone().isoformat(timespec="seconds")
+        low, top = self._filter
+        stored = self.store.save_result(
+            StoredResult("", result["query"], request or {}, answer, made, low, top)
+        )
+        if before is not None:
+            remove_layers(heat_layers(before.table))
+        layer = self._show(stored, layer)
+        if before is not None:
+            self.store.remove(before.table)
+            self.store.purge()
         return layer
 
     def filter(self, min_score: float, top: int) -> None:
         """Show only matches from `min_score` on and of rank `top` or better; instant, no new search."""
-        layer = self.matches
-        if layer is not None:
-            layer.setSubsetString(f'"score" >= {min_score:g} AND "rank" <= {top:d}')
-            layer.triggerRepaint()
+        self._filter = (min_score, top)
+        if self.matches is not None:
+            show_scores(self.matches, min_score, top)
 
-    def show_heat(self, heats: list[dict[str, Any]]) -> None:
-        """Show heat rasters [{index, path}] under the matches, replacing those before."""
+    def show_heat(self, heats: list[Json]) -> None:
+        """Store heat rasters [{index, path}] with the current result and show them under the matches."""
         self.clear_heat()
-        for heat in heats:
-            layer = QgsRasterLayer(heat["path"], "Heat", "gdal")
-            if not layer.isValid():
-                continue
-            style_heat(layer)
-            layer.setCustomProperty(RESULT_PROPERTY, 1)
-            QgsProject.instance().addMapLayer(layer, False)
-            self._group().addLayer(layer).setExpanded(False)
-            self._heat_ids.append(layer.id())
+        if self.store.current is not None and heats:
+            self._show_heat(self.store.save_heat(self.store.current, heats))
 
     def clear_heat(self) -> None:
-        """Remove the heat rasters."""
-        QgsProject.instance().removeMapLayers(
-            [i for i in self._heat_ids if QgsProject.instance().mapLayer(i)]
-        )
-        self._heat_ids = []
+        """Remove the heat of the current result."""
+        current = self.store.current
+        if current is not None and current.heat:
+            remove_layers(heat_layers(current.table))
+            self.store.update(replace(current, heat=[]))
 
-    def clear(self) -> None:
-        """Remove everything a search has put on the map."""
-        self.clear_heat()
-        self.clear_outline()
-        if self.matches is not None:
-            QgsProject.instance().removeMapLayer(self._matches_id)
-        group = QgsProject.instance().layerTreeRoot().findGroup(GROUP)
-        if group is not None and not group.children():
-            QgsProject.instance().layerTreeRoot().removeChildNode(group)
+    def clear(self) -> StoredResult | None:
+        """Take the current result off the map; what it was, to be given to `restore`."""
+        self.highlight.clear()
+        current = self.store.current
+        if current is not None:
+            self.remember_filter()
+            self.remove(current.table)
         self.canvas.refresh()
+        return current
 
-    @property
-    def matches(self) -> QgsVectorLayer | None:
-        """The layer of matches, unless there is none or the person removed it."""
-        layer = QgsProject.instance().mapLayer(self._matches_id)
-        return layer if isinstance(layer, QgsVectorLayer) else None
+    # ---- kept results ----
 
-    def fly_to(self, corners: list[list[float]], crs: str | None) -> None:
-        """Centre the map on a tile and flash it."""
-        geometry = self._on_canvas(corners, crs)
-        if geometry is None:
+    def keep(self, title: str = "") -> StoredResult | None:
+        """Pin the current result, in a hue of its own; the next search leaves it alone."""
+        self.remember_filter()
+        current = self.store.current
+        if current is None:
+            return None
+        hue = next_hue([stored.hue for stored in self.store.kept])
+        return self._pin(replace(current, hue=hue, title=title or current.title))
+
+    def unkeep(self, table: str) -> None:
+        """Make a kept result the current one again, in place of the one there is."""
+        current, stored = self.store.current, self.store.result(table)
+        if current is not None:
+            self.remove(current.table)
+        if stored is not None:
+            self._pin(replace(stored, hue=""))
+
+    def rename(self, table: str, title: str) -> None:
+        """Give a result another title, in the legend too."""
+        stored = self.store.result(table)
+        if stored is not None:
+            self.store.update(replace(stored, title=title))
+            for layer in filter(None, [matches_layer(table)]):
+                layer.setName(title)
+                layer.setMetadata(metadata_of(replace(stored, title=title)))
+
+    def show(self, table: str, visible: bool) -> None:
+        """Show or hide a kept result; one whose layer was removed is added again."""
+        stored = self.store.result(table)
+        if stored is None:
             return
-        extent = geometry.boundingBox()
-        extent.scale(ROOM)
-        self.canvas.setExtent(extent)
-        self.canvas.refresh()
-        self.canvas.flashGeometries([geometry], self.canvas.mapSettings().destinationCrs())
+        if visible and matches_layer(table) is None:
+            self._show(stored, None)
+            self._show_heat(stored)
+        for layer in result_layers(table):
+            node = group().findLayer(layer.id()) or QgsProject.instance().layerTreeRoot().findLayer(layer.id())
+            node.setItemVisibilityChecked(visible)
 
-    def outline(self, corners: list[list[float]], crs: str | None) -> None:
-        """Draw a frame around a tile until `clear_outline`."""
-        geometry = self._on_canvas(corners, crs)
-        if geometry is None:
-            return
-        if self._outline is None:
-            self._outline = QgsRubberBand(self.canvas, QgsWkbTypes.GeometryType.PolygonGeometry)
-            self._outline.setFillColor(QColor(255, 255, 255, 20))
-            self._outline.setStrokeColor(QColor("#00e5ff"))
-            self._outline.setSecondaryStrokeColor(QColor(0, 0, 0, 200))
-            self._outline.setWidth(3)
-        self._outline.setToGeometry(geometry, None)
+    def is_shown(self, table: str) -> bool:
+        """Whether a result's matches are switched on in the layer tree."""
+        layer = matches_layer(table)
+        node = QgsProject.instance().layerTreeRoot().findLayer(layer.id()) if layer else None
+        return node is not None and node.isVisible()
 
-    def clear_outline(self) -> None:
-        """Take the frame off the map."""
-        if self._outline is not None:
-            self.canvas.scene().removeItem(self._outline)
-            self._outline = None
+    def remove(self, table: str) -> None:
+        """Remove a result and its layers; it can be restored until the project is saved, and after by undo."""
+        remove_layers(result_layers(table))
+        self.store.remove(table)
 
-    def _on_canvas(self, corners: list[list[float]], crs: str | None) -> QgsGeometry | None:
-        return tile_geometry(corners, crs_from(crs), self.canvas.mapSettings().destinationCrs())
+    def restore(self, stored: StoredResult) -> StoredResult:
+        """Bring back what `clear` or `remove` took away."""
+        back = self.store.restore(stored)
+        self._show(back, None)
+        self._show_heat(back)
+        return back
 
-    def _common_crs(self, sources: list[dict[str, Any]]) -> QgsCoordinateReferenceSystem:
-        """The rasters' CRS where they share one, else the project's."""
-        wanted = {source["crs"] for source in sources}
-        return crs_from(wanted.pop()) if len(wanted) == 1 else QgsProject.instance().crs()
+    # ---- verdicts ----
 
-    def _matches_layer(self, crs: QgsCoordinateReferenceSystem) -> QgsVectorLayer:
-        layer = self.matches
-        if layer is not None and layer.crs() == crs:
-            return layer
+    def put_verdict(self, verdict: Verdict) -> None:
+        """Store a verdict and show it on every layer of its query."""
+        self.store.put_verdict(verdict)
+        self._mark(verdict.query, (verdict.index, verdict.tile_id), verdict.verdict.value)
+
+    def remove_verdict(self, query: str, index: str, tile_id: int) -> None:
+        """Take a verdict back."""
+        self.store.remove_verdict(query, index, tile_id)
+        self._mark(query, (index, tile_id), None)
+
+    def _mark(self, query: str, tile: tuple[str, int], value: str | None) -> None:
+        request = QgsFeatureRequest().setFilterExpression(f'"tile_id" = {tile[1]:d}')
+        for stored in self.store.results:
+            layer = matches_layer(stored.table)
+            if layer is not None and stored.result["query"] == query:
+                column = layer.fields().lookupField("verdict")
+                found = [f.id() for f in layer.getFeatures(request) if f["index"] == tile[0]]
+                layer.dataProvider().changeAttributeValues({fid: {column: value} for fid in found})
+                layer.triggerRepaint()
+
+    # ---- the project's file ----
+
+    def remember_filter(self) -> None:
+        """Store the filter with the current result."""
+        current = self.store.current
+        if current is not None and (current.min_score, current.top) != self._filter:
+            low, top = self._filter
+            self.store.update(replace(current, min_score=low, top=top))
+
+    def point_at_store(self) -> None:
+        """The GeoPackage lies elsewhere now: take features and heat from there."""
+        for stored in self.store.results:
+            layer = matches_layer(stored.table)
+            if layer is not None:
+                self._set_source(layer, stored)
+            for heat, file in zip(heat_layers(stored.table), self.store.heat_files(stored)):
+                heat.setDataSource(str(file), heat.name(), "gdal")
+
+    def save_styles(self) -> None:
+        """Save each layer's style in the GeoPackage, for whoever opens that alone."""
+        for stored in self.store.results:
+            layer = matches_layer(stored.table)
+            if layer is not None:
+                layer.saveStyleToDatabase(stored.title, metadata_of(stored).abstract(), True, "")
+
+    def shown_tables(self) -> set[str]:
+        """Tables of the store that have a layer in the project."""
+        found = (layer for layer in result_layers() if isinstance(layer, QgsVectorLayer))
+        return {str(layer.customProperty(RESULT_PROPERTY)) for layer in found}
+
+    # ---- layers ----
+
+    def _pin(self, stored: StoredResult) -> StoredResult:
+        """Store another hue, title or both, and draw the layer so."""
+        self.store.update(stored)
+        layer = matches_layer(stored.table)
         if layer is not None:
-            QgsProject.instance().removeMapLayer(self._matches_id)
-        layer = QgsVectorLayer(f"Polygon?{FIELDS}", "", "memory")
-        layer.setCrs(crs)
-        layer.setCustomProperty(RESULT_PROPERTY, 1)
-        layer.setCustomProperty("skipMemoryLayersCheck", 1)  # results are exported, not kept with the project
-        layer.setDisplayExpression('concat("rank", \': \', round("score"))')
-        style_matches(layer)
-        QgsProject.instance().addMapLayer(layer, False)
-        self._group().insertLayer(0, layer)
-        self._group().setExpanded(True)
-        self._matches_id = layer.id()
+            layer.setName(stored.title)
+            style_matches(layer, stored.hue)
+            show_scores(layer, stored.min_score, stored.top)
+        return stored
+
+    def _show(self, stored: StoredResult, layer: QgsVectorLayer | None) -> QgsVectorLayer:
+        """Show a result in `layer`, or in a new one."""
+        if layer is None:
+            layer = QgsVectorLayer(uri_of(self.store.path, stored.table), stored.title, "ogr")
+            layer.setDisplayExpression(TILE_TITLE)
+            layer.setCustomProperty(RESULT_PROPERTY, stored.table)
+            style_matches(layer, stored.hue)
+            add_matches(layer)
+        else:
+            layer.setCustomProperty(RESULT_PROPERTY, stored.table)
+            self._set_source(layer, stored)
+        show_scores(layer, stored.min_score, stored.top)
+        layer.setMetadata(metadata_of(stored))
         return layer
 
-    def _group(self) -> QgsLayerTreeGroup:
-        root = QgsProject.instance().layerTreeRoot()
-        group = root.findGroup(GROUP)
-        if group is None:
-            group = root.insertGroup(0, GROUP)
-            group.setExpanded(False)  # an empty group cannot be shown open; see `_matches_layer`
-        return group
+    def _set_source(self, layer: QgsVectorLayer, stored: StoredResult) -> None:
+        """Read from the result's table; a filter that the person set stays."""
+        subset = layer.subsetString()
+        layer.removeSelection()
+        layer.setDataSource(uri_of(self.store.path, stored.table), stored.title, "ogr")
+        if subset:
+            layer.setSubsetString(subset)
 
-    @staticmethod
-    def _features(
-        result: dict[str, Any], sources: dict[str, dict[str, Any]], crs: QgsCoordinateReferenceSystem
-    ) -> list[QgsFeature]:
-        systems = {index: crs_from(source["crs"]) for index, source in sources.items()}
-        features = []
-        for match in result["matches"]:
-            geometry = tile_geometry(match["corners"], systems[match["index"]], crs)
-            if geometry is None:
-                continue
-            feature = QgsFeature()
-            feature.setGeometry(geometry)
-            feature.setAttributes(
-                [
-                    match["rank"],
-                    match["score"],
-                    match["region"],
-                    match["id"],
-                    sources[match["index"]]["source"],
-                    result["query"],
-                    result["model"],
-                ]
-            )
-            features.append(feature)
-        return features
+    def _show_heat(self, stored: StoredResult) -> None:
+        for file in self.store.heat_files(stored):
+            layer = QgsRasterLayer(str(file), "Heat", "gdal")
+            if layer.isValid():
+                style_heat(layer)
+                layer.setCustomProperty(RESULT_PROPERTY, stored.table)
+                add_heat(layer)

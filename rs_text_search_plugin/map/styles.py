@@ -1,4 +1,4 @@
-"""How matches and heat look: one colour-blind-safe ramp, readable on dark and on bright imagery."""
+"""How matches and heat are drawn: one colour-blind-safe ramp, readable on dark and on bright imagery."""
 
 from __future__ import annotations
 
@@ -8,19 +8,25 @@ from qgis.core import (
     QgsColorRampShader,
     QgsFeatureRequest,
     QgsFillSymbol,
-    QgsGraduatedSymbolRenderer,
     QgsRasterLayer,
     QgsRasterShader,
-    QgsRendererRange,
+    QgsRuleBasedRenderer,
     QgsSimpleFillSymbolLayer,
     QgsSimpleLineSymbolLayer,
     QgsSingleBandPseudoColorRenderer,
+    QgsSymbol,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QColor
 
 from rs_text_search_plugin.contracts.scores import POSSIBLE, STRONG
+from rs_text_search_plugin.translation import tr
+
+SHOWN_RULE = "rs_text_search_shown"
+"""Key of the rule that holds the filter; a layer without it has a style of the person's own."""
+
+Rule = QgsRuleBasedRenderer.Rule
 
 
 class ScoreClass(NamedTuple):
@@ -41,6 +47,10 @@ CLASSES = (
 )
 # (score, opacity 0-255): what is not claimed stays invisible.
 HEAT_STOPS = ((0, 0), (35, 0), (POSSIBLE, 110), (65, 150), (STRONG, 180), (100, 200))
+# Okabe and Ito's colour-blind-safe palette, less the yellow that the ramp above ends in.
+HUES = ("#56b4e9", "#009e73", "#e69f00", "#cc79a7", "#0072b2", "#d55e00")
+KEEP, DISCARD = "#00c853", "#9e9e9e"
+ALL_MATCHES = 1_000_000  # more than any search returns
 
 
 def score_colour(score: float) -> QColor:
@@ -48,20 +58,64 @@ def score_colour(score: float) -> QColor:
     return QColor(next(c.colour for c in reversed(CLASSES) if score >= c.low or c is CLASSES[0]))
 
 
-def style_matches(layer: QgsVectorLayer) -> None:
-    """Colour a polygon layer by its `score` field, best on top."""
+def next_hue(taken: list[str]) -> str:
+    """The hue that kept results use least, the first of HUES among equals."""
+    return min(HUES, key=taken.count)
+
+
+def style_matches(layer: QgsVectorLayer, hue: str = "") -> None:
+    """Colour a polygon layer by its `score` field, or in one hue; verdicts show where it has that field."""
+    judged = layer.fields().lookupField("verdict") >= 0
+    shown = Rule(None)
+    shown.setRuleKey(SHOWN_RULE)
+    for rule in [*(hue_rules(hue) if hue else score_rules(judged)), *(verdict_rules() if judged else [])]:
+        shown.appendChild(rule)
+    _set_rules(layer, shown)
+    show_scores(layer, 0, ALL_MATCHES)
+
+
+def show_scores(layer: QgsVectorLayer, min_score: float, top: int) -> None:
+    """Draw only matches from `min_score` on and of rank `top` or better; a style of the person's own stays."""
+    renderer = layer.renderer()
+    if not isinstance(renderer, QgsRuleBasedRenderer) or not renderer.rootRule().findRuleByKey(SHOWN_RULE):
+        return
+    renderer = renderer.clone()  # the map may be drawing with the one there is
+    rule = renderer.rootRule().findRuleByKey(SHOWN_RULE)
+    rule.setFilterExpression(f'"score" >= {min_score:g} AND "rank" <= {top:d}')
+    best = tr(", best {top:,}").format(top=top) if top < ALL_MATCHES else ""
+    rule.setLabel(tr("Score from {low:g}").format(low=min_score) + best)
+    layer.setRenderer(renderer)
+    layer.triggerRepaint()
+
+
+def score_rules(judged: bool) -> list[Rule]:
+    """One rule a class of scores; what the person discarded has a rule of its own."""
+    undecided = " AND coalesce(\"verdict\", '') <> 'discard'" if judged else ""
     highs = [c.low for c in CLASSES[1:]] + [100.001]
-    ranges = [
-        QgsRendererRange(c.low, high, tile_symbol(QColor(c.colour)), c.label)
+    return [
+        _rule(tile_symbol(QColor(c.colour)), f'"score" >= {c.low:g} AND "score" < {high:g}{undecided}', c.label)
         for c, high in zip(CLASSES, highs)
     ]
-    renderer = QgsGraduatedSymbolRenderer("score", ranges)
-    renderer.setOrderBy(QgsFeatureRequest.OrderBy([QgsFeatureRequest.OrderByClause("score", True)]))
-    renderer.setOrderByEnabled(True)
-    layer.setRenderer(renderer)
 
 
-def tile_symbol(colour: QColor) -> QgsFillSymbol:
+def hue_rules(hue: str) -> list[Rule]:
+    """Strong matches in a bold line, possible ones in a thin one, of one hue."""
+    strong, possible = tile_symbol(QColor(hue), 0.8), tile_symbol(QColor(hue), 0.4)
+    return [
+        _rule(strong, f'"score" >= {STRONG}', tr("strong")),
+        _rule(possible, f'"score" < {STRONG}', tr("possible")),
+    ]
+
+
+def verdict_rules() -> list[Rule]:
+    """Kept and discarded matches of a review, drawn over the others."""
+    return [
+        _rule(_line(KEEP, 0.9, Qt.PenStyle.DashLine), "\"verdict\" = 'keep'", tr("reviewed: kept")),
+        _rule(_line(DISCARD, 0.5, Qt.PenStyle.DotLine), "\"verdict\" = 'discard'", tr("reviewed: discarded")),
+    ]
+
+
+def tile_symbol(colour: QColor, width: float = 0.6) -> QgsFillSymbol:
     """A light fill framed white, dark, colour from outside in, so that one of them shows on any ground."""
     symbol = QgsFillSymbol()
     fill = QColor(colour)
@@ -69,12 +123,12 @@ def tile_symbol(colour: QColor) -> QgsFillSymbol:
     symbol.changeSymbolLayer(
         0, QgsSimpleFillSymbolLayer(fill, Qt.BrushStyle.SolidPattern, fill, Qt.PenStyle.NoPen)
     )
-    for line, width, inset in (
+    for line, mm, inset in (
         ("#d0ffffff", 0.3, 0.15),
         ("#e0101010", 0.35, 0.45),
-        (colour.name(), 0.6, 0.85),
+        (colour.name(), width, 0.55 + width / 2),
     ):
-        outline = QgsSimpleLineSymbolLayer(QColor(line), width)
+        outline = QgsSimpleLineSymbolLayer(QColor(line), mm)
         outline.setOffset(inset)
         outline.setPenJoinStyle(Qt.PenJoinStyle.MiterJoin)
         symbol.appendSymbolLayer(outline)
@@ -94,3 +148,24 @@ def style_heat(layer: QgsRasterLayer) -> None:
     shader = QgsRasterShader(0, 100)
     shader.setRasterShaderFunction(ramp)
     layer.setRenderer(QgsSingleBandPseudoColorRenderer(layer.dataProvider(), 1, shader))
+
+
+def _rule(symbol: QgsSymbol, expression: str, label: str) -> Rule:
+    return Rule(symbol, filterExp=expression, label=label)
+
+
+def _line(colour: str, width: float, style: Qt.PenStyle) -> QgsFillSymbol:
+    """An outline of `width` mm inside the frame of `tile_symbol`."""
+    line = QgsSimpleLineSymbolLayer(QColor(colour), width, style)
+    line.setOffset(1.6)
+    return QgsFillSymbol([line])
+
+
+def _set_rules(layer: QgsVectorLayer, shown: Rule) -> None:
+    """Best matches are drawn last, so that they lie on top."""
+    root = Rule(None)
+    root.appendChild(shown)
+    renderer = QgsRuleBasedRenderer(root)
+    renderer.setOrderBy(QgsFeatureRequest.OrderBy([QgsFeatureRequest.OrderByClause("score", True)]))
+    renderer.setOrderByEnabled(True)
+    layer.setRenderer(renderer)

@@ -1,0 +1,1 @@
+"""Results, verdicts and concepts of a project in one GeoPackage beside it."""
