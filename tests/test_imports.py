@@ -17,7 +17,18 @@ ROOT = Path(__file__).parent.parent
 PLUGIN = "rs_text_search_plugin"
 STDLIB = set(sys.stdlib_module_names)
 
-QGIS_SIDE = {"", "assets", "plugin", "translation", "version", "gui", "map", "engine_process", "processing"}
+QGIS_SIDE = {
+    "",
+    "assets",
+    "plugin",
+    "translation",
+    "version",
+    "gui",
+    "map",
+    "results_store",
+    "engine_process",
+    "processing",
+}
 """Packages and modules that run inside QGIS; "" is the package itself."""
 NEIGHBOURS = {
     "contracts": set(),

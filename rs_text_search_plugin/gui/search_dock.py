@@ -50,7 +50,7 @@ class SearchDock(QgsDockWidget):
         self.results.show_result({}, {})
         self.control.detach()
         self.rasters.detach()
-        self.layers.clear_outline()
+        self.layers.highlight.clear()
 
     # ---- what others ask of the panel ----
 
@@ -172,7 +172,7 @@ class SearchDock(QgsDockWidget):
     def _fly_to(self, match: Json) -> None:
         sources = self.results.result["sources"]
         crs = next(source["crs"] for source in sources if source["index"] == match["index"])
-        self.layers.fly_to(match["corners"], crs)
+        self.layers.highlight.go_to(match["corners"], crs)
 
     def _ask_pictures(self, index: str, tiles: list[int]) -> None:
         def take(answer: Json) -> None:
@@ -191,7 +191,7 @@ class SearchDock(QgsDockWidget):
         self.engine.request("describe", place, self._show_description, self._not_described)
 
     def _show_description(self, described: Json) -> None:
-        self.layers.outline(described["corners"], described["crs"])
+        self.layers.highlight.outline(described["corners"], described["crs"])
         self.description.show_description(described, self.rasters.names().get(described["index"], ""))
 
     def _not_described(self, error: EngineError) -> None:
@@ -265,7 +265,7 @@ class SearchDock(QgsDockWidget):
         self.bar.typed.connect(self.search)
         self.bar.submitted.connect(self.search)
         self.bar.rerank_switched.connect(self._rerank)
-        self.description.closed.connect(self.layers.clear_outline)
+        self.description.closed.connect(self.layers.highlight.clear)
         self.description.example_added.connect(self._add_example)
         self.results.filtered.connect(self.layers.filter)
         self.results.export_wanted.connect(self._export)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qgis.core import QgsLayerTreeGroup, QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
 
 GROUP = "Text search"
@@ -32,12 +34,13 @@ def add_heat(layer: QgsRasterLayer) -> None:
     group().addLayer(layer).setExpanded(False)
 
 
-def remove_layers(layers: list[QgsMapLayer]) -> None:
+def remove_layers(layers: Sequence[QgsMapLayer]) -> None:
     """Remove layers from the project, and the group when it is empty then."""
     QgsProject.instance().removeMapLayers([layer.id() for layer in layers])
     found = QgsProject.instance().layerTreeRoot().findGroup(GROUP)
-    if found is not None and not found.children():
-        found.parent().removeChildNode(found)
+    parent = found.parent() if found is not None and not found.children() else None
+    if isinstance(parent, QgsLayerTreeGroup):
+        parent.removeChildNode(found)
 
 
 def result_layers(table: str | None = None) -> list[QgsMapLayer]:
@@ -56,3 +59,18 @@ def matches_layer(table: str) -> QgsVectorLayer | None:
 def heat_layers(table: str) -> list[QgsRasterLayer]:
     """The layers that show the heat of a result."""
     return [layer for layer in result_layers(table) if isinstance(layer, QgsRasterLayer)]
+
+
+def is_visible(layer: QgsMapLayer) -> bool:
+    """Whether a layer and the groups around it are switched on in the layer tree."""
+    node = QgsProject.instance().layerTreeRoot().findLayer(layer.id())
+    return node is not None and node.isVisible()
+
+
+def set_visible(layer: QgsMapLayer, visible: bool) -> None:
+    """Switch a layer on or off in the layer tree, and on with the groups around it."""
+    node = QgsProject.instance().layerTreeRoot().findLayer(layer.id())
+    if node is not None and visible:
+        node.setItemVisibilityCheckedParentRecursive(True)
+    elif node is not None:
+        node.setItemVisibilityChecked(False)

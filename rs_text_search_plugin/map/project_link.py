@@ -51,6 +51,7 @@ class ProjectLink(QObject):
         """Take up the project that is open now."""
         self.store.load()
         self.store.settle(self.layers.shown_tables())
+        self.layers.adopt()
         saved, _ = self._project.readEntry(SCOPE, "session", "{}")
         self.opened.emit(json.loads(saved))
 

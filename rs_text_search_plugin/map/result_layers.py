@@ -9,24 +9,31 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from qgis.core import QgsFeatureRequest, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsFeatureRequest,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
 from qgis.gui import QgsMapCanvas
 
 from rs_text_search_plugin.results_store.geopackage import uri_of
 from rs_text_search_plugin.results_store.layer_metadata import metadata_of
 from rs_text_search_plugin.results_store.store import ResultStore
 from rs_text_search_plugin.results_store.stored_result import Json, StoredResult
+from rs_text_search_plugin.results_store.tile_features import common_crs
 from rs_text_search_plugin.results_store.verdicts import Verdict
 
 from .layer_group import (
     RESULT_PROPERTY,
     add_heat,
     add_matches,
-    group,
     heat_layers,
+    is_visible,
     matches_layer,
     remove_layers,
     result_layers,
+    set_visible,
 )
 from .styles import ALL_MATCHES, next_hue, show_scores, style_heat, style_matches
 from .tile_highlight import TileHighlight
@@ -135,14 +142,12 @@ class ResultLayers:
             self._show(stored, None)
             self._show_heat(stored)
         for layer in result_layers(table):
-            node = group().findLayer(layer.id()) or QgsProject.instance().layerTreeRoot().findLayer(layer.id())
-            node.setItemVisibilityChecked(visible)
+            set_visible(layer, visible)
 
     def is_shown(self, table: str) -> bool:
         """Whether a result's matches are switched on in the layer tree."""
         layer = matches_layer(table)
-        node = QgsProject.instance().layerTreeRoot().findLayer(layer.id()) if layer else None
-        return node is not None and node.isVisible()
+        return layer is not None and is_visible(layer)
 
     def remove(self, table: str) -> None:
         """Remove a result and its layers; it can be restored until the project is saved, and after by undo."""
@@ -203,6 +208,14 @@ class ResultLayers:
             if layer is not None:
                 layer.saveStyleToDatabase(stored.title, metadata_of(stored).abstract(), True, "")
 
+    def adopt(self) -> None:
+        """Take up the layers of a project just opened."""
+        for stored in self.store.results:
+            for layer in filter(None, [matches_layer(stored.table)]):
+                set_no_crs(layer, stored)
+        if self.store.current is not None:
+            self._filter = (self.store.current.min_score, self.store.current.top)
+
     def shown_tables(self) -> set[str]:
         """Tables of the store that have a layer in the project."""
         found = (layer for layer in result_layers() if isinstance(layer, QgsVectorLayer))
@@ -231,6 +244,7 @@ class ResultLayers:
         else:
             layer.setCustomProperty(RESULT_PROPERTY, stored.table)
             self._set_source(layer, stored)
+        set_no_crs(layer, stored)
         show_scores(layer, stored.min_score, stored.top)
         layer.setMetadata(metadata_of(stored))
         return layer
@@ -250,3 +264,9 @@ class ResultLayers:
                 style_heat(layer)
                 layer.setCustomProperty(RESULT_PROPERTY, stored.table)
                 add_heat(layer)
+
+
+def set_no_crs(layer: QgsVectorLayer, stored: StoredResult) -> None:
+    """A table without CRS counts as degrees in a GeoPackage; matches of a raster without CRS have none."""
+    if not common_crs(stored.result).isValid():
+        layer.setCrs(QgsCoordinateReferenceSystem())

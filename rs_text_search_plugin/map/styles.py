@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from qgis.core import (
     QgsColorRampShader,
@@ -77,10 +77,10 @@ def style_matches(layer: QgsVectorLayer, hue: str = "") -> None:
 def show_scores(layer: QgsVectorLayer, min_score: float, top: int) -> None:
     """Draw only matches from `min_score` on and of rank `top` or better; a style of the person's own stays."""
     renderer = layer.renderer()
-    if not isinstance(renderer, QgsRuleBasedRenderer) or not renderer.rootRule().findRuleByKey(SHOWN_RULE):
+    if not isinstance(renderer, QgsRuleBasedRenderer) or _shown_rule(renderer) is None:
         return
-    renderer = renderer.clone()  # the map may be drawing with the one there is
-    rule = renderer.rootRule().findRuleByKey(SHOWN_RULE)
+    renderer = cast(QgsRuleBasedRenderer, renderer.clone())  # the map may be drawing with the one there is
+    rule = cast(Rule, _shown_rule(renderer))
     rule.setFilterExpression(f'"score" >= {min_score:g} AND "rank" <= {top:d}')
     best = tr(", best {top:,}").format(top=top) if top < ALL_MATCHES else ""
     rule.setLabel(tr("Score from {low:g}").format(low=min_score) + best)
@@ -93,7 +93,9 @@ def score_rules(judged: bool) -> list[Rule]:
     undecided = " AND coalesce(\"verdict\", '') <> 'discard'" if judged else ""
     highs = [c.low for c in CLASSES[1:]] + [100.001]
     return [
-        _rule(tile_symbol(QColor(c.colour)), f'"score" >= {c.low:g} AND "score" < {high:g}{undecided}', c.label)
+        _rule(
+            tile_symbol(QColor(c.colour)), f'"score" >= {c.low:g} AND "score" < {high:g}{undecided}', c.label
+        )
         for c, high in zip(CLASSES, highs)
     ]
 
@@ -150,6 +152,10 @@ def style_heat(layer: QgsRasterLayer) -> None:
     layer.setRenderer(QgsSingleBandPseudoColorRenderer(layer.dataProvider(), 1, shader))
 
 
+def _shown_rule(renderer: QgsRuleBasedRenderer) -> Rule | None:
+    return cast(Rule, renderer.rootRule()).findRuleByKey(SHOWN_RULE)
+
+
 def _rule(symbol: QgsSymbol, expression: str, label: str) -> Rule:
     return Rule(symbol, filterExp=expression, label=label)
 
@@ -158,7 +164,9 @@ def _line(colour: str, width: float, style: Qt.PenStyle) -> QgsFillSymbol:
     """An outline of `width` mm inside the frame of `tile_symbol`."""
     line = QgsSimpleLineSymbolLayer(QColor(colour), width, style)
     line.setOffset(1.6)
-    return QgsFillSymbol([line])
+    symbol = QgsFillSymbol()
+    symbol.changeSymbolLayer(0, line)
+    return symbol
 
 
 def _set_rules(layer: QgsVectorLayer, shown: Rule) -> None:

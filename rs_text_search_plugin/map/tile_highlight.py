@@ -39,6 +39,11 @@ class TileHighlight:
             self._outline = outline_band(self.canvas)
         self._outline.setToGeometry(geometry, None)
 
+    @property
+    def outlined(self) -> bool:
+        """Whether a tile is framed."""
+        return self._outline is not None
+
     def clear(self) -> None:
         """Take the frame off the map."""
         if self._outline is not None:

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from qgis.core import (
+from qgis.core import (  # type: ignore[attr-defined]  # the stubs lack the exception
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransformContext,
     QgsFeature,
@@ -23,7 +24,7 @@ from qgis.core import (
 from rs_text_search_plugin.contracts.errors import SearchError
 from rs_text_search_plugin.translation import tr
 
-NO_GEOMETRY = QgsWkbTypes.Type.NoGeometry
+NO_GEOMETRY = QgsWkbTypes.Type.NoGeometry  # type: ignore[attr-defined]  # the stubs know later names
 
 
 class StorageError(SearchError):
@@ -36,7 +37,8 @@ class TableLayout:
 
     name: str
     fields: QgsFields
-    geometry: QgsWkbTypes.Type = NO_GEOMETRY
+    geometry: Any = NO_GEOMETRY
+    """A QgsWkbTypes.Type."""
     crs: QgsCoordinateReferenceSystem = field(default_factory=QgsCoordinateReferenceSystem)
     metadata: QgsLayerMetadata = field(default_factory=QgsLayerMetadata)
 
@@ -54,7 +56,10 @@ def cannot_write(path: Path, reason: str) -> StorageError:
 
 def write_table(path: Path, layout: TableLayout, features: Iterable[QgsFeature] = ()) -> None:
     """Add a table, and the file where there is none. Raises: StorageError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, str(error)) from error
     writer = QgsVectorFileWriter.create(
         str(path),
         layout.fields,
@@ -86,9 +91,8 @@ def has_table(path: Path, table: str) -> bool:
 
 def drop_table(path: Path, table: str) -> None:
     """Remove a table with its styles. Raises: StorageError."""
-    provider = QgsProviderRegistry.instance().providerMetadata("ogr")
     try:
-        provider.createConnection(str(path), {}).dropVectorTable("", table)
+        _connection(path).dropVectorTable("", table)
     except QgsProviderConnectionException as error:
         raise cannot_write(path, str(error)) from error
 
@@ -96,15 +100,19 @@ def drop_table(path: Path, table: str) -> None:
 def copy_file(source: Path, target: Path) -> None:
     """Copy a GeoPackage that may be open; `target` appears once it is whole. Raises: StorageError."""
     partial = target.with_suffix(".part.gpkg")
-    partial.unlink(missing_ok=True)
-    provider = QgsProviderRegistry.instance().providerMetadata("ogr")
     quoted = str(partial).replace("'", "''")
     try:
-        provider.createConnection(str(source), {}).executeSql(f"VACUUM INTO '{quoted}'")
+        partial.unlink(missing_ok=True)  # of a copy that was broken off
+        _connection(source).executeSql(f"VACUUM INTO '{quoted}'")
         os.replace(partial, target)
     except (QgsProviderConnectionException, OSError) as error:
-        partial.unlink(missing_ok=True)
         raise cannot_write(target, str(error)) from error
+
+
+def _connection(path: Path) -> Any:
+    """A QgsAbstractDatabaseProviderConnection to a GeoPackage."""
+    provider: Any = QgsProviderRegistry.instance().providerMetadata("ogr")
+    return provider.createConnection(str(path), {})
 
 
 def _options(path: Path, layout: TableLayout) -> QgsVectorFileWriter.SaveVectorOptions:

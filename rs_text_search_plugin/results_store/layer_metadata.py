@@ -45,7 +45,11 @@ def _tiles(source: Json) -> str:
     """Tile settings of one raster's index."""
     facts = [source["source"]]
     if source.get("tile_px"):
-        facts.append(tr("tiles of {width} x {height} px").format(width=source["tile_px"][0], height=source["tile_px"][1]))
+        facts.append(
+            tr("tiles of {width} x {height} px").format(
+                width=source["tile_px"][0], height=source["tile_px"][1]
+            )
+        )
     if source.get("overlap") is not None:
         facts.append(tr("overlap {overlap:.0%}").format(overlap=source["overlap"]))
     return tr("Raster: {facts}").format(facts=", ".join(facts))

@@ -170,18 +170,18 @@ class ResultStore:
     def follow(self) -> Path | None:
         """Before the project is written: copy all to where it belongs now; the old file, None for no move."""
         old, home = self.path, project_file(self.project)
-        moves = home != self._home
-        self._home = home
+        moves = home != self._home and old.is_file()
         if not old.is_file():
             self.path = usual_path(self.project)
-            return None
         if moves:
             new = free_path(usual_path(self.project))
             copy_file(old, new)
             self.path = new
             for stored in self._results.values():
                 self._copy_heat(stored, old)
-        self._record_path()
+        self._home = home
+        if self.path.is_file():
+            self._record_path()
         return old if moves else None
 
     def saved(self, old: Path | None) -> None:

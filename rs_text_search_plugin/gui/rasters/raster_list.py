@@ -10,8 +10,8 @@ from qgis.PyQt.QtCore import QPoint, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTreeWidget, QTreeWidgetItem, QWidget
 
 from rs_text_search_plugin.gui.wording import count
+from rs_text_search_plugin.map.layer_group import RESULT_PROPERTY
 from rs_text_search_plugin.map.raster_source import shown_bands, source_of
-from rs_text_search_plugin.map.result_layers import RESULT_PROPERTY
 
 COMPLETE = "complete"
 SEARCHABLE = (COMPLETE, "unfinished")

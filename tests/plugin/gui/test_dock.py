@@ -19,7 +19,8 @@ from rs_text_search_plugin.gui import engine_control
 from rs_text_search_plugin.gui.rasters.index_queue import arguments
 from rs_text_search_plugin.gui.rasters.raster_list import Raster
 from rs_text_search_plugin.gui.search_dock import SearchDock
-from rs_text_search_plugin.map.result_layers import GROUP
+from rs_text_search_plugin.map.layer_group import GROUP
+from tests.plugin.drawn import drawn
 
 WAIT_MS = 8000
 
@@ -131,16 +132,16 @@ def test_search_needs_an_index(panel, add_raster, qtbot):
 def test_filter_needs_no_search(ready, qtbot, monkeypatch):
     search(ready, qtbot, "tanks")
     layer = ready.layers.matches
-    assert layer.featureCount() == 50
+    assert drawn(layer) == 50
     asked = []
     monkeypatch.setattr(ready.engine, "request", lambda op, *args: asked.append(op))
     ready.results.threshold.slider.setValue(90)
-    assert layer.featureCount() == ready.results.gallery.matches.rowCount() == 10
+    assert drawn(layer) == ready.results.gallery.matches.rowCount() == 10
     ready.results.top.setValue(4)
-    assert layer.featureCount() == ready.results.gallery.matches.rowCount() == 4
+    assert drawn(layer) == ready.results.gallery.matches.rowCount() == 4
     ready.results.threshold.slider.setValue(0)
     ready.results.top.setValue(1000)
-    assert layer.featureCount() == 100
+    assert drawn(layer) == 100
     assert "search" not in asked
 
 
@@ -221,9 +222,9 @@ def test_describe_a_match(ready, qtbot):
     qtbot.waitUntil(lambda: ready.description.described != {}, timeout=WAIT_MS)
     assert "Storage tanks" in ready.description.sentence.text()
     assert "Tile 7" in ready.description.title.text()
-    assert ready.layers._outline is not None
+    assert ready.layers.highlight.outlined
     ready.description.dismiss()
-    assert ready.layers._outline is None
+    assert not ready.layers.highlight.outlined
 
 
 def test_export_what_is_shown(ready, qtbot, tmp_path, qgis_iface):
@@ -258,7 +259,7 @@ def test_person_removes_the_result_layer(ready, qtbot):
     ready.results.threshold.slider.setValue(70)
     qtbot.keyClicks(ready.bar.text, " by the sea")
     qtbot.waitUntil(lambda: ready.layers.matches is not None, timeout=WAIT_MS)
-    assert ready.layers.matches.featureCount() == 30
+    assert drawn(ready.layers.matches) == 30
 
 
 def test_project_closed_with_results(ready, qtbot):

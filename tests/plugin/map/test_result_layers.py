@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import pytest
 from osgeo import gdal, osr
-from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer, QgsRectangle
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsFillSymbol,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsSingleSymbolRenderer,
+)
 from qgis.PyQt.QtGui import QColor
 
-from rs_text_search_plugin.map.result_layers import GROUP, RESULT_PROPERTY, ResultLayers
+from rs_text_search_plugin.map.layer_group import GROUP, RESULT_PROPERTY
+from rs_text_search_plugin.map.result_layers import ResultLayers
 from rs_text_search_plugin.map.styles import CLASSES, score_colour
 from rs_text_search_plugin.map.tile_geometry import crs_from
-
-UTM = QgsCoordinateReferenceSystem("EPSG:32632").toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT_PREFERRED)
-WGS84 = QgsCoordinateReferenceSystem("EPSG:4326").toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT_PREFERRED)
-
-
-def match(rank, score, index="a.rsidx", at=(500000.0, 5600000.0), side=100.0):
-    x, y = at
-    corners = [[x, y], [x + side, y], [x + side, y - side], [x, y - side]]
-    return {"rank": rank, "score": score, "region": 0, "id": 10 * rank, "index": index, "corners": corners}
-
-
-def result(*matches, crs=None, query="tanks"):
-    crs = crs or {"a.rsidx": UTM}
-    sources = [{"index": name, "source": name[:-6], "crs": wkt, "gsd_m": 1.0} for name, wkt in crs.items()]
-    return {"query": query, "model": "compact", "sources": sources, "matches": list(matches)}
+from rs_text_search_plugin.version import VERSION
+from tests.plugin.drawn import drawn
+from tests.plugin.search_results import UTM, WGS84, match, result
 
 
 @pytest.fixture
@@ -73,11 +69,34 @@ def test_raster_without_crs_keeps_its_coordinates(layers):
 def test_filter_hides_without_losing(layers):
     layer = layers.show_matches(result(*(match(rank, 100 - rank) for rank in range(1, 61))))
     layers.filter(50, 20)
-    assert layer.featureCount() == 20
+    assert (drawn(layer), layer.featureCount()) == (20, 60)
     layers.filter(90, 1000)
-    assert layer.featureCount() == 10
+    assert drawn(layer) == 10
     layers.filter(0, 1000)
-    assert layer.featureCount() == 60
+    assert drawn(layer) == 60
+
+
+def test_the_persons_own_layer_filter_stays(layers):
+    layer = layers.show_matches(result(match(1, 90), match(2, 80)))
+    layer.setSubsetString('"rank" = 1')
+    layers.filter(50, 20)
+    layers.show_matches(result(match(1, 70), match(2, 60), query="boats"))
+    assert layer.subsetString() == '"rank" = 1'
+    assert [(f["rank"], f["query"]) for f in layer.getFeatures()] == [(1, "boats")]
+
+
+def test_the_persons_own_style_stays(layers):
+    layer = layers.show_matches(result(match(1, 90)))
+    layer.setRenderer(QgsSingleSymbolRenderer(QgsFillSymbol()))
+    layers.filter(95, 20)
+    layers.show_matches(result(match(1, 70), query="boats"))
+    assert layer.renderer().type() == "singleSymbol"
+
+
+def test_the_filter_stays_for_the_next_search(layers):
+    layers.filter(50, 1)
+    layer = layers.show_matches(result(match(1, 90), match(2, 80)))
+    assert drawn(layer) == 1
 
 
 def test_colours_grow_lighter_with_the_score():
@@ -94,9 +113,17 @@ def luminance(colour):
 
 
 def test_every_score_has_a_class(layers):
-    layer = layers.show_matches(result(match(1, 100), match(2, 0), match(3, 50), match(4, 79.99)))
-    ranges = layer.renderer().ranges()
-    assert all(any(r.lowerValue() <= score < r.upperValue() for r in ranges) for score in (100, 0, 50, 79.99))
+    scores = (100, 0, 50, 79.99)
+    layer = layers.show_matches(result(*(match(rank, score) for rank, score in enumerate(scores, 1))))
+    assert drawn(layer) == len(scores)
+
+
+def test_metadata_tells_where_a_result_comes_from(layers):
+    metadata = layers.show_matches(result(match(1, 90))).metadata()
+    facts = "\n".join(metadata.history())
+    wanted = ("tanks", "compact", "f" * 64, "tiles of 100 x 100 px", "overlap 25%", VERSION)
+    assert [fact for fact in wanted if fact not in facts] == []
+    assert metadata.abstract() == "1 matches"
 
 
 def test_group_stands_on_top_and_goes_when_empty(layers, add_raster):
@@ -116,6 +143,7 @@ def test_heat_is_a_layer_of_ours_and_low_scores_are_transparent(layers, tmp_path
     system.ImportFromEPSG(32632)
     image.SetProjection(system.ExportToWkt())
     del image
+    layers.show_matches(result(match(1, 90)))
     layers.show_heat([{"index": "a.rsidx", "path": path}])
     (layer,) = (one for one in QgsProject.instance().mapLayers().values() if isinstance(one, QgsRasterLayer))
     assert layer.customProperty(RESULT_PROPERTY)
@@ -123,28 +151,25 @@ def test_heat_is_a_layer_of_ours_and_low_scores_are_transparent(layers, tmp_path
     assert shade(10.0)[4] == 0
     assert shade(90.0)[4] > 100
     layers.clear_heat()
-    assert QgsProject.instance().mapLayers() == {}
+    assert [
+        one for one in QgsProject.instance().mapLayers().values() if isinstance(one, QgsRasterLayer)
+    ] == []
 
 
-def test_unreadable_heat_is_left_out(layers, tmp_path):
-    layers.show_heat([{"index": "a.rsidx", "path": str(tmp_path / "gone.tif")}])
-    assert QgsProject.instance().mapLayers() == {}
-
-
-def test_flying_to_a_tile_centres_the_map_in_its_own_crs(layers, canvas):
+def test_going_to_a_tile_centres_the_map_in_its_own_crs(layers, canvas):
     canvas.setDestinationCrs(QgsCoordinateReferenceSystem("EPSG:4326"))
-    layers.fly_to(match(1, 90)["corners"], UTM)
+    layers.highlight.go_to(match(1, 90)["corners"], UTM)
     centre = canvas.extent().center()
     assert (centre.x(), centre.y()) == (pytest.approx(9.0007, abs=1e-3), pytest.approx(50.5515, abs=1e-3))
 
 
 def test_outline_comes_and_goes(layers, canvas):
     before = len(canvas.scene().items())
-    layers.outline(match(1, 90)["corners"], UTM)
-    layers.outline(match(2, 90)["corners"], UTM)
+    layers.highlight.outline(match(1, 90)["corners"], UTM)
+    layers.highlight.outline(match(2, 90)["corners"], UTM)
     assert len(canvas.scene().items()) == before + 1
-    layers.clear_outline()
-    layers.clear_outline()
+    layers.highlight.clear()
+    layers.highlight.clear()
     assert len(canvas.scene().items()) == before
 
 
