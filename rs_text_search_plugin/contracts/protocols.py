@@ -19,7 +19,7 @@ class Encoder(Protocol):
     dim: int
     """Length of an embedding."""
     size: int
-    """Side of the square the network sees, px. Tiles of any size are resized to it on the device."""
+    """Side of the network's square input, px. Tiles of any size are resized to it on the device."""
     device: str
     """`cpu` or `cuda:N`."""
     batch: int

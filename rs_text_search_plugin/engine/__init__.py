@@ -1,1 +1,1 @@
-"""The engine room: rasters in, matches out. Never imports qgis or Qt."""
+"""The engine: rasters in, matches out. Never imports qgis or Qt."""

@@ -16,10 +16,10 @@ from typing import Any
 from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt.QtCore import QThreadPool
 
-from .client import EngineClient, EngineError, Json, OnError, OnResult, ignore
+from .client import EngineClient, Json, OnError, OnResult, ignore
 
 _alive: set[EngineTask] = set()
-"""QGIS does not keep the Python half of a task alive."""
+"""QGIS does not keep a reference to the Python part of a task."""
 
 
 class EngineTask(QgsTask):
@@ -31,6 +31,7 @@ class EngineTask(QgsTask):
         self._request = 0
         self._answered = threading.Event()
         self._ok = False
+        self._on_progress: OnResult = ignore
 
     def start(
         self,
@@ -42,28 +43,32 @@ class EngineTask(QgsTask):
     ) -> None:
         """Sends the operation and shows it in the task manager; callbacks as of `EngineClient.request`."""
 
-        def show(news: Json) -> None:
-            if not self._answered.is_set():
-                self.setProgress(100 * news["done"] / max(1, news["total"]))
-            on_progress(news)
-
-        def succeed(result: Json) -> None:
-            self._end(True)
-            on_result(result)
-
-        def fail(error: EngineError) -> None:
-            self._end(False)
-            on_error(error)
-
         _alive.add(self)
+        self._on_progress = on_progress
         self.taskCompleted.connect(self._forget)
         self.taskTerminated.connect(self._forget)
         self._client.stopped.connect(self._end_unanswered)
-        self._request = self._client.request(op, args, succeed, fail, show)
+        self._request = self._client.request(
+            op, args, self._then(True, on_result), self._then(False, on_error), self._show
+        )
         QgsApplication.taskManager().addTask(self)
 
+    def _then(self, ok: bool, tell: OnResult) -> OnResult:
+        """The callback, after the task has ended."""
+
+        def hear(answer: Any) -> None:
+            self._end(ok)
+            tell(answer)
+
+        return hear
+
+    def _show(self, progress: Json) -> None:
+        if not self._answered.is_set():
+            self.setProgress(100 * progress["done"] / max(1, progress["total"]))
+        self._on_progress(progress)
+
     def run(self) -> bool:
-        """Waits, and meanwhile lends its thread to the pool that also draws the map."""
+        """Waits, and meanwhile gives its thread back to the pool that also draws the map."""
         pool = QThreadPool.globalInstance()
         pool.releaseThread()
         self._answered.wait()

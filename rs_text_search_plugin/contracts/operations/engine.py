@@ -51,7 +51,7 @@ class ModelInfo:
     dim: Count
     """Length of an embedding; 0 for a model that only reranks."""
     size_px: Count
-    """Side of the square that the network sees."""
+    """Side of the network's input, px."""
     bytes: Count
     """Of the weights, on disk."""
     tiles_per_s: Optional[float]

@@ -95,7 +95,7 @@ class SearchAnswer:
     sources: tuple[Source, ...]
     heat: tuple[Heat, ...]
     result: str = ""
-    """By this name the engine still knows the result for a while: see `rerank`."""
+    """The id by which `rerank` finds the result; the engine keeps the last few."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class RerankRequest:
     The answer is that of the search in another order."""
 
     result: str
-    """As `search` named it; the engine keeps the last few."""
+    """Its id, as `search` gave it."""
     model: Optional[str] = None
     """A model that reranks; null: the default one."""
 

@@ -12,7 +12,7 @@ class DescribeRequest:
     """What stands in the tile named, or in the one whose centre is nearest to a point."""
 
     indexes: tuple[str, ...] = ()
-    """With a point: where to look for its tile."""
+    """With a point: the indexes that may hold its tile."""
     x: Optional[float] = None
     y: Optional[float] = None
     crs: Optional[str] = None

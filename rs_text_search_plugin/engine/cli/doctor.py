@@ -99,10 +99,8 @@ def _numpy() -> str:
 def _torch() -> str:
     import torch
 
-    picture = torch.ones(1, 3, 16, 16)
-    _expect(
-        torch.nn.functional.conv2d(picture, torch.ones(1, 3, 3, 3)).sum().item() == 27 * 14 * 14, "conv2d"
-    )
+    image = torch.ones(1, 3, 16, 16)
+    _expect(torch.nn.functional.conv2d(image, torch.ones(1, 3, 3, 3)).sum().item() == 27 * 14 * 14, "conv2d")
     return f"convolved on {torch.get_num_threads()} CPU threads"
 
 

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees while a command works and when it ends."""
+"""What is printed while a command runs and when it ends."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class ProgressLine:
     def write(self, progress: Progress) -> None:
         """Share, count, rate and time left."""
         speed = f", {progress.rate:.1f} tiles/s" if progress.rate else ""
-        left = f", {clock(progress.eta_s)} left" if progress.eta_s else ""
+        left = f", {minutes_and_seconds(progress.eta_s)} left" if progress.eta_s else ""
         share = 100 * progress.done // max(1, progress.total)
         line = f"{share:3d} %  {progress.message}{speed}{left}"
         end = "" if self.live and progress.done < progress.total else "\n"
         print(f"\r{line:<78}" if self.live else line, end=end, file=sys.stderr, flush=True)
 
 
-def clock(seconds: float) -> str:
+def minutes_and_seconds(seconds: float) -> str:
     """65 -> 1:05."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -1,6 +1,6 @@
 """The JSON-lines loop behind `rs-text-search serve`; docs/protocol.md is its contract.
 
-One thread reads, one works, one keeps the heart beating. The reader answers what must not wait (hello,
+One thread reads, one works, one sends heartbeats. The reader answers what must not wait (hello,
 cancel, shutdown) and queues the rest. When the input ends so does the engine: none outlives its QGIS.
 """
 
@@ -150,7 +150,7 @@ class Server:
         return self.perform(request.op, request.args, Job(meter, request.stop.is_set))
 
     def _cancel(self, target: int | str) -> Json:
-        """Tells the operation at work to stop; one still waiting is answered right here."""
+        """Tells a running operation to stop; one still waiting is answered right here."""
         with self.changing:
             request = self.open.get(target)
             waiting = request is not None and target not in self.busy
@@ -184,7 +184,7 @@ def private_streams() -> tuple[BinaryIO, BinaryIO]:
 
 
 def main() -> NoReturn:
-    """`rs-text-search serve`. Ends at once: a library's thread may still be at work."""
+    """`rs-text-search serve`. Ends at once: a library's thread may still be running."""
     lines, out = private_streams()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with Session() as session:

@@ -26,7 +26,7 @@ MODELS_KEPT = 2
 INDEXES_KEPT = 32
 RESULTS_KEPT = 8
 MARKS = ("meta.json", "request.json")
-"""An index folder has the second from its first moment on, and the first when it is complete."""
+"""An index folder has the second from its beginning, and the first when it is complete."""
 
 
 class Recent(Generic[T]):
@@ -67,7 +67,7 @@ class HeldResult:
 
 
 class Session:
-    """Lends models and indexes to operations; its temporary folder goes when it ends."""
+    """Models and indexes that operations share; its temporary folder is removed when it ends."""
 
     def __init__(self) -> None:
         self.encoders: Recent[Encoder] = Recent(MODELS_KEPT)

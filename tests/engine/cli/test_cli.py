@@ -16,7 +16,7 @@ import rasterio
 from rs_text_search_plugin.models import registry
 
 from rs_text_search_plugin.engine.__main__ import main
-from rs_text_search_plugin.engine.cli import arguments
+from rs_text_search_plugin.engine.cli import argument_types, arguments
 from tests.engine.fakes import ColourEncoder, RednessReranker, write_scene
 
 Captured = pytest.CaptureFixture[str]
@@ -360,13 +360,13 @@ def test_an_area_west_of_greenwich_is_no_option() -> None:
 
 
 def test_an_area_across_the_date_line_is_two_boxes() -> None:
-    geometry, _ = arguments.area("179,-18,-179,-17")
+    geometry, _ = argument_types.area("179,-18,-179,-17")
     spans = [(ring[0][0][0], ring[0][1][0]) for ring in geometry["coordinates"]]
     assert spans == [(179.0, 180.0), (-180.0, -179.0)]
 
 
 def test_marks_may_name_an_index() -> None:
-    assert arguments.marks("17,2:40") == [(1, 17), (2, 40)]
+    assert argument_types.marks("17,2:40") == [(1, 17), (2, 40)]
 
 
 # ---- whole processes ----
