@@ -14,15 +14,18 @@ SUDO     := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 APT      := qgis python3-qgis python3-venv xvfb xauth xdotool imagemagick gdal-bin
 PROFILE  ?= build/profile
 # A machine without an NVIDIA driver gets torch's CPU build (200 MB instead of several GB).
-TORCH_INDEX := $(shell command -v nvidia-smi >/dev/null || echo --extra-index-url https://download.pytorch.org/whl/cpu)
+TORCH_INDEX := $(shell command -v nvidia-smi >/dev/null || echo --index-url https://download.pytorch.org/whl/cpu)
 TORCH    := $(shell grep -o '^torch==[0-9.]*' resources/torch-requirements.txt)
+# Where PyTorch's index cannot be reached, PyPI's build with CUDA comes instead (3 GB).
+torch     = $(if $(TORCH_INDEX),$(PYTHON) -m $(1) --retries 0 $(TORCH_INDEX) $(TORCH) ||) $(PYTHON) -m $(1) --require-hashes -r resources/torch-requirements.txt
+WHEELS   ?= dist/wheels
 COMPILE  := build/tools/bin/uv pip compile -q pyproject.toml build/pip.in --extra cpu --universal --python-version 3.11 --overrides build/overrides.txt --no-header --no-annotate
 # pip's warnings about an index that cannot be reached or does not know a package are no news.
 QUIETLY  := 2> >(grep -v -e '^WARNING: Retrying' -e 'is ignored: it is neither' >&2)
 # The rules that block a plugin on plugins.qgis.org: what its scan enables, less two that bandit no longer has.
 BANDIT_RULES := B101,B102,B103,B104,B105,B106,B107,B108,B110,B112,B113,B201,B202,B301,B302,B303,B304,B305,B306,B307,B308,B310,B311,B312,B313,B314,B315,B316,B317,B318,B319,B321,B323,B324,B401,B402,B403,B405,B406,B407,B408,B409,B412,B413,B501,B502,B503,B504,B505,B506,B507,B508,B509,B601,B602,B603,B604,B605,B606,B607,B608,B609,B610,B611,B612,B613,B614,B615,B701,B702,B703,B704
 
-.PHONY: help setup demo qgis test test-engine test-plugin test-e2e check bench package lock deploy clean
+.PHONY: help setup demo qgis test test-engine test-plugin test-e2e check bench package lock wheels deploy clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -85,6 +88,12 @@ lock: .venv/.ready build/tools/bin/uv  ## lock the engine's packages by hash, fo
 	  /^[a-z]/ { out = /^pip==/ ? pip : /^(torch|triton|nvidia-|cuda-)/ ? torch : rest } { print > out }' build/lock.txt
 	@$(PYTHON) -m tests.bench.wheels
 
+wheels: .venv/.ready  ## fill WHEELS=dist/wheels with all packages, for a computer without a network that has the same system and Python
+	@mkdir -p $(WHEELS)
+	@$(PYTHON) -m pip download -q -d $(WHEELS) --only-binary :all: --no-deps --require-hashes -r resources/pip-requirements.txt -r resources/engine-requirements.txt $(QUIETLY)
+	@{ $(call torch,pip download -q -d $(WHEELS) --only-binary :all: --no-deps); } $(QUIETLY)
+	@echo "$(WHEELS): $$(ls $(WHEELS) | wc -l) wheels, $$(du -sm $(WHEELS) | cut -f1) MB. In QGIS: Engine > Install from a folder of wheels"
+
 deploy: build/.system .venv/.ready  ## link the plugin into a QGIS profile of its own (PROFILE=build/profile)
 	@$(PYTHON) -m tests.e2e.profile $(PROFILE)
 
@@ -97,8 +106,7 @@ clean:  ## remove everything that was built, the environments too
 	@$(BASE_PY) -m venv .venv
 	@$(PYTHON) -m pip install -q --require-hashes -r resources/pip-requirements.txt $(QUIETLY)
 	@$(PYTHON) -m pip install -q --require-hashes --no-deps -r resources/engine-requirements.txt $(QUIETLY)
-	@$(if $(TORCH_INDEX),$(PYTHON) -m pip install -q --no-deps --retries 0 $(TORCH_INDEX) $(TORCH) $(QUIETLY))
-	@$(PYTHON) -c 'import torch' 2>/dev/null || $(PYTHON) -m pip install -q --require-hashes --no-deps -r resources/torch-requirements.txt $(QUIETLY)
+	@{ $(call torch,pip install -q --no-deps); } $(QUIETLY)
 	@$(PYTHON) -m pip install -q wheel $(QUIETLY)
 	@$(PYTHON) -m pip install -q --no-build-isolation -e '.[dev]' $(QUIETLY)
 	@touch $@

@@ -12,7 +12,7 @@ from rs_text_search_plugin.assets import icon
 MISSING = (
     "<p><b>The search engine is not set up yet.</b></p>"
     "<p>It runs beside QGIS in its own Python environment, so that nothing of QGIS is changed. "
-    "Setting it up downloads about 0.4 GB from the Python package index and takes 1.5 GB on disk; "
+    "Setting it up downloads about 0.4 GB from the Python package index and takes 1.7 GB on disk; "
     "if more is needed, for an NVIDIA card on Linux, you are asked first. "
     "After that everything happens on this computer.</p>"
 )

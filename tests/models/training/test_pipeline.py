@@ -93,6 +93,7 @@ def base(data, tmp_path_factory):
     return training.train("compact", [data], str(tmp_path_factory.mktemp("compact")), device="cpu")
 
 
+@pytest.mark.slow
 def test_a_dozen_pictures_are_learnt_by_heart(data, base, tmp_path):
     assert base["t2i_r1"] > 60
     assert Path(base["weights"]).stat().st_size == base["bytes"]
@@ -112,6 +113,7 @@ def test_a_dozen_pictures_are_learnt_by_heart(data, base, tmp_path):
     assert classes["top3"] == 100.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_system_learns_the_dozen_by_heart(name, data, base, tmp_path):
     short = {**TOY, **OTHERS[name]}
@@ -125,6 +127,7 @@ def test_every_system_learns_the_dozen_by_heart(name, data, base, tmp_path):
     assert not [key for key in load_file(found["weights"]) if key.startswith(checkpoint.LESSON)]
 
 
+@pytest.mark.slow
 def test_tuning_moves_the_last_stage_alone(data, base):
     tuned = checkpoint.load(Path(base["weights"])).backbone.state_dict()
     before = checkpoint.load(Path(base["weights"]).with_name("heads") / "compact.safetensors")
@@ -135,6 +138,7 @@ def test_tuning_moves_the_last_stage_alone(data, base):
     assert all(name.startswith(("stages.2.", "close.")) for name in moved)
 
 
+@pytest.mark.slow
 def test_a_variant_may_change_the_recipe_and_tuning_be_left_out(data, base, tmp_path, monkeypatch):
     plan = training.training("compact")
     variants = {"short": {"blocks": 0, "recipe": {"epochs": 1, "views": 1}}}

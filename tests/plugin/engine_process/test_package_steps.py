@@ -73,7 +73,7 @@ def test_an_index_out_of_reach_is_said_with_both_sizes(linux):
     question = tasks[-1]
     assert isinstance(question, Question)
     assert "0.4 GB to download" in question.text
-    assert "3.0 GB to download, 6.2 GB on disk" in question.text
+    assert "3.0 GB to download, 6.3 GB on disk" in question.text
     assert build is None
 
 
