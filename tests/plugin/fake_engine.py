@@ -177,7 +177,8 @@ def search(request_id: int, args: Json) -> Json:
         places = []
     matches = [match(rank, *place) for rank, place in enumerate(places[: args.get("top", 200)], start=1)]
     matches = [m for m in matches if m["score"] >= args.get("min_score", 0)]
-    sources = [{"index": name, "source": name[:-6], "crs": WKT, "gsd_m": 1.0} for name in indexes]
+    tiles = {"gsd_m": 1.0, "tile_px": [SIDE, SIDE], "overlap": 0.0, "fingerprint": "f" * 64}
+    sources = [{"index": name, "source": name[:-6], "crs": WKT, **tiles} for name in indexes]
     counts = {"strong": min(10, len(matches)), "possible": 20, "tiles": 100 * len(indexes), "seconds": 0.01}
     verdict = (
         f"10 strong and 20 possible places among {counts['tiles']} tiles"

@@ -44,6 +44,12 @@ class Source:
     """WKT2; null when it has none."""
     gsd_m: Optional[float]
     """Pixel size on the ground, m."""
+    tile_px: Optional[tuple[Count, Count]] = None
+    """Width and height of the index's tiles."""
+    overlap: Optional[float] = None
+    """Share of a tile that its neighbour covers too."""
+    fingerprint: str = ""
+    """sha256 of the weights of the model that made the index."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Heat:
-    """The scores of all tiles of an index as a GeoTIFF."""
+    """The scores of all tiles of an index as a cloud-optimised GeoTIFF."""
 
     index: str
     path: str

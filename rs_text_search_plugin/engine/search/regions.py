@@ -83,14 +83,15 @@ def heat(index: Index, scores: F32) -> F32:
 
 
 def write_heat(index: Index, scores: F32, path: Path) -> Path:
-    """Write `heat` as a GeoTIFF: a pixel is one stride cell, in the raster's CRS and along its true axes."""
+    """Write `heat` as a cloud-optimised GeoTIFF: a pixel is one stride cell, along the raster's true axes."""
     import rasterio  # noqa: PLC0415 - not needed to search
+    from rasterio._err import CPLE_BaseError  # noqa: PLC0415 - what the driver raises as the file is closed
     from rasterio.errors import RasterioError  # noqa: PLC0415
 
     grid, meta = heat(index, scores), index.meta
     step_x, step_y, (a, b, c, d, e, f) = meta.lattice.step_x, meta.lattice.step_y, meta.transform
     profile = {
-        "driver": "GTiff",
+        "driver": "COG",
         "width": grid.shape[1],
         "height": grid.shape[0],
         "count": 1,
@@ -103,7 +104,7 @@ def write_heat(index: Index, scores: F32, path: Path) -> Path:
     try:
         with rasterio.open(path, "w", **profile) as file:
             file.write(grid, 1)
-    except (RasterioError, OSError) as error:
+    except (RasterioError, CPLE_BaseError, OSError) as error:
         raise ExportError(
             f"{path} cannot be written: {error}", "Choose a folder you may write to."
         ) from error

@@ -55,6 +55,7 @@ def test_heat_file_lies_on_the_raster_even_when_it_is_rotated(tmp_path):
     path = write_heat(index, np.array([1, 2, 3, 4], np.float32), tmp_path / "heat.tif")
     with rasterio.open(path) as file:
         grid = file.read(1)
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert file.nodata == NODATA
         assert file.crs.to_epsg() == 32633
         assert file.transform.almost_equals(Affine(*ROTATED) @ Affine.scale(256, 256))

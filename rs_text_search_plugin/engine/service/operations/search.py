@@ -83,10 +83,15 @@ def _marks(tiles: Sequence[Tile]) -> tuple[tuple[str, int], ...]:
 def _answer(found: searching.SearchResult, opened: Sequence[Index], heat: tuple[Heat, ...]) -> SearchAnswer:
     own = {name: value for name, value in vars(found).items() if name not in {"scores", "asked"}}
     own["verdict"] += _unfinished(opened)
-    sources = tuple(
-        Source(str(item.folder), item.meta.source, item.meta.crs, item.meta.gsd_m) for item in opened
-    )
+    sources = tuple(map(_source, opened))
     return SearchAnswer(**own, sources=sources, heat=heat, result=secrets.token_hex(8))
+
+
+def _source(index: Index) -> Source:
+    meta = index.meta
+    tile = meta.lattice.tile_w, meta.lattice.tile_h
+    where = str(index.folder), meta.source, meta.crs, meta.gsd_m
+    return Source(*where, tile_px=tile, overlap=meta.overlap, fingerprint=meta.fingerprint)
 
 
 def _shortened(answer: SearchAnswer, top: int) -> SearchAnswer:
