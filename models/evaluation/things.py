@@ -51,12 +51,15 @@ def pooled(objects: Sequence[Dataset], scenes: Sequence[Dataset], table: Things)
     return Pool(np.stack(images), np.stack([*(view.known for view, _ in views), *negative]), np.array(origin))
 
 
-def object_views(data: Dataset, table: Things, seed: int = 0) -> Iterator[tuple[View, str]]:
+def object_views(
+    data: Dataset, table: Things, seed: int = 0, *, windows_only: bool = False
+) -> Iterator[tuple[View, str]]:
     """Each val chip as a whole, and a window on each that is large enough; with the name of its set."""
     rng = np.random.default_rng(seed)
     for row in data.split("val"):
         chip = open_chip(row, data.images.read(row.image), table)
-        yield whole(chip, INPUT_PX), row.set
+        if not windows_only:
+            yield whole(chip, INPUT_PX), row.set
         if min(chip.image.size) > LEAST_PX:
             yield part_only(chip, window(chip, rng, INPUT_PX)), row.set
 

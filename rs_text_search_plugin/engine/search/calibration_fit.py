@@ -3,6 +3,11 @@
     rs-text-search evaluate compact --data rsicd.jsonl --split val --save-embeddings val.npz
     python -m rs_text_search_plugin.engine.search.calibration_fit compact --embeddings val.npz --data rsicd.jsonl
 
+or, with things as well as scenes (models/evaluation/labelled.py):
+
+    python -m rs_text_search_plugin.models.evaluation.labelled compact val.npz rsicd.jsonl objects.jsonl
+    python -m rs_text_search_plugin.engine.search.calibration_fit compact --labelled val.npz
+
 An image shows a query when its scene label goes by that name, does not when neither label nor captions mention
 it, and is left out in between. Indexes are simulated by drawing images: 5 to 1500 tiles, of one to all scenes,
 some with the loss of contrast that unfamiliar imagery has. The constants come from every other name, the figures
@@ -75,6 +80,17 @@ def labelled(encoder: Encoder, images: F32, rows: list[dict[str, object]]) -> La
     texts = word_vectors.asked(encoder, [*names, *ABSENT_THINGS])
     none = np.zeros((len(ABSENT_THINGS), len(rows)), dtype=bool)
     positive, negative = np.concatenate([positive, none]), np.concatenate([~positive & ~named, ~none])
+    return LabelledImages(texts, images, positive, negative, scenes, word_vectors.vectors(encoder))
+
+
+def labelled_file(encoder: Encoder, path: Path) -> LabelledImages:
+    """What models/evaluation/labelled.py wrote, and queries for what no image shows."""
+    with np.load(path, allow_pickle=False) as stored:
+        images, scenes = stored["images"].astype(np.float32), stored["scenes"]
+        texts = word_vectors.asked(encoder, [*map(str, stored["queries"]), *ABSENT_THINGS])
+        none = np.zeros((len(ABSENT_THINGS), len(images)), dtype=bool)
+        positive = np.concatenate([stored["positive"], none])
+        negative = np.concatenate([stored["negative"], ~none])
     return LabelledImages(texts, images, positive, negative, scenes, word_vectors.vectors(encoder))
 
 
@@ -166,22 +182,30 @@ def figures(model: Calibration, data: LabelledImages, count: int = 60, seed: int
     }
 
 
+def embedded_rows(encoder: Encoder, embeddings: Path, table: Path) -> LabelledImages:
+    """What `evaluate --save-embeddings` wrote, with the rows that it comes from."""
+    with np.load(embeddings, allow_pickle=False) as stored:
+        images, names = stored["images"].astype(np.float32), stored["image_names"]
+    rows = {Path(row["image"]).stem: row for row in map(json.loads, table.read_text("utf-8").splitlines())}
+    return labelled(encoder, images, [rows[Path(str(name)).stem] for name in names])
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="fitting", description="Fit a model's score calibration.")
     parser.add_argument("model")
-    parser.add_argument(
-        "--embeddings", type=Path, required=True, help="what evaluate --save-embeddings wrote"
-    )
-    parser.add_argument("--data", type=Path, required=True, help="the JSONL they come from")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--embeddings", type=Path, help="what evaluate --save-embeddings wrote")
+    source.add_argument("--labelled", type=Path, help="what models.evaluation.labelled wrote")
+    parser.add_argument("--data", type=Path, help="the JSONL that --embeddings come from")
     args = parser.parse_args()
-    stored = np.load(args.embeddings, allow_pickle=False)
-    table = {
-        Path(row["image"]).stem: row for row in map(json.loads, args.data.read_text("utf-8").splitlines())
-    }
+    if args.embeddings and not args.data:
+        parser.error("--embeddings needs --data")
     encoder = registry.load(args.model, "cpu")
-    rows = [table[Path(str(name)).stem] for name in stored["image_names"]]
-    data = labelled(encoder, stored["images"].astype(np.float32), rows)
+    if args.labelled:
+        data = labelled_file(encoder, args.labelled)
+    else:
+        data = embedded_rows(encoder, args.embeddings, args.data)
     found = fit(data.part(0))
     print(f"[{args.model}.calibration]")
     print("# " + ", ".join(f"{name} {value:.3f}" for name, value in figures(found, data.part(1)).items()))
