@@ -56,6 +56,8 @@ class Match:
     """Number of the region of touching matches it belongs to, from 1; 0 when in none."""
     window: Window
     corners: Corners
+    level: Count = 0
+    """0 is the finest; a tile of the next has twice the side."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rs_text_search_plugin.engine.index.grid import Lattice, lattice, window
+from rs_text_search_plugin.engine.index.grid import Lattice, lattice, tile_window
+from rs_text_search_plugin.engine.index.levels import Levels
 from rs_text_search_plugin.engine.index.parts import parts_of
 from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
 from rs_text_search_plugin.engine.raster.strips import Skipped, Strips
@@ -52,7 +53,7 @@ def windows_per_s(raster: Raster, grid: Lattice, tiles: int) -> float:
     """Tiles per second, read one by one."""
     stretch, start = raster.stretch(), time.perf_counter()
     for tile in range(tiles):
-        raster.rgb(window(grid, *divmod(tile, grid.cols)), stretch)
+        raster.rgb(tile_window(grid, *divmod(tile, grid.cols)), stretch)
     return tiles / (time.perf_counter() - start)
 
 
@@ -60,7 +61,7 @@ def strips_per_s(raster: Raster, grid: Lattice) -> float:
     """Tiles per second, sliced from strips and copied, as the index does."""
     stretch, start = raster.stretch(), time.perf_counter()
     strips, everything, count = Strips(raster, grid, stretch, 1), np.ones(len(grid), dtype=bool), 0
-    for part in parts_of(grid):
+    for part in parts_of(Levels(grid)):
         for _, pixels in strips.tiles(part, Skipped(), everything):
             pixels.copy()
             count += 1

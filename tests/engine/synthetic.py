@@ -10,6 +10,7 @@ import numpy as np
 
 from rs_text_search_plugin.contracts.errors import IndexMismatch
 from rs_text_search_plugin.engine.index.grid import Lattice, lattice
+from rs_text_search_plugin.engine.index.levels import Levels
 
 UTM = "EPSG:32633"
 
@@ -27,6 +28,7 @@ class SyntheticIndex:
     transform: tuple[float, ...] = (0.5, 0, 500_000, 0, -0.5, 5_000_000)
     source: str = "/nowhere/scene.tif"
     gsd_m: float | None = 0.5
+    levels: int = 1
     meta: SimpleNamespace = field(init=False)
 
     def __post_init__(self):
@@ -40,20 +42,10 @@ class SyntheticIndex:
             fingerprint=self.fingerprint,
             model="colour",
             gsd_m=self.gsd_m,
+            levels=self.levels,
+            tiling=Levels(self.lattice, self.levels),
         )
-        y, x = np.divmod(self.ids, self.lattice.cols)
-        x0 = np.minimum(x * self.lattice.step_x, self.lattice.width - self.lattice.tile_w)
-        y0 = np.minimum(y * self.lattice.step_y, self.lattice.height - self.lattice.tile_h)
-        size = np.broadcast_to([self.lattice.tile_w, self.lattice.tile_h], (len(x), 2))
-        self.windows = np.column_stack([x0, y0, size]).astype(np.int32)
-
-    @property
-    def rows(self):
-        return self.lattice.rows
-
-    @property
-    def cols(self):
-        return self.lattice.cols
+        self.windows = self.meta.tiling.windows(self.ids)
 
     def require(self, fingerprint):
         if fingerprint != self.fingerprint:

@@ -46,6 +46,8 @@ class IndexState:
     tiles_planned: Count = 0
     tile_px: Optional[TileSize] = None
     overlap: float = 0.0
+    levels: Count = 1
+    """Levels of tiles, each of twice the side of the one before."""
     bytes: Count = 0
     crs: Optional[str] = None
     footprint: Optional[Corners] = None
@@ -81,6 +83,8 @@ class PlanRequest:
     """Side of a tile in metres."""
     overlap: Annotated[float, Range(0, 0.9)] = 0.0
     """Share of a tile's side that it has in common with the next."""
+    levels: Optional[Annotated[int, Range(1, 6)]] = 1
+    """How many levels of tiles, each of twice the side of the one before; null: as many as the model understands."""
     bands: Optional[Annotated[tuple[Annotated[int, Range(1, 1e6)], ...], Range(0, 3)]] = None
     """One or three band numbers from 1, shown as grey or as red, green and blue."""
     area: Optional[Json] = None
@@ -102,7 +106,7 @@ class PlanAnswer:
     cols: Count
     tile_px: TileSize
     tile_m: Optional[float]
-    """Side of a tile on the ground; null without CRS."""
+    """Side of the finest level's tile on the ground; null without CRS."""
     gsd_m: Optional[float]
     """Pixel size on the ground, m."""
     bytes: Count
@@ -111,6 +115,7 @@ class PlanAnswer:
     """The folder it would use."""
     badges: tuple[str, ...]
     """Remarks such as "no CRS"."""
+    levels: Count
     seconds: Seconds
     """An estimate for this machine."""
 

@@ -38,6 +38,11 @@ def between(low: float, high: float) -> Callable[[str], float]:
     return number
 
 
+def levels(text: str) -> int | None:
+    """Reads `auto` as None, else how many."""
+    return None if text == "auto" else int(between(1, 6)(text))
+
+
 def device(text: str) -> str:
     """auto, cpu, cuda or cuda:N."""
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):

@@ -9,7 +9,7 @@ from typing import Any
 
 from rs_text_search_plugin.version import VERSION
 
-from .argument_types import area, at_least, bands, between, device, marks, point, setting
+from .argument_types import area, at_least, bands, between, device, levels, marks, point, setting
 
 MAY_BE_NEGATIVE = frozenset({"--area", "--at"})
 """Options whose value may begin with a minus, which argparse takes for another option."""
@@ -80,6 +80,13 @@ def _add_index(commands: Any) -> None:
     size.add_argument("--tile-px", type=at_least(1, int), metavar="N", help="side of a tile in pixels")
     size.add_argument("--tile-m", type=at_least(0.001, float), metavar="M", help="side of a tile in metres")
     add("--overlap", type=between(0, 0.9), default=0.0, metavar="0..0.9", help="share of a tile (default: 0)")
+    add(
+        "--levels",
+        type=levels,
+        default=1,
+        metavar="auto|N",
+        help="levels of tiles, each of twice the side of the one before; auto: as many as the model understands",
+    )
     add(
         "--bands", type=bands, metavar="4,3,2", help="bands shown as red, green, blue; one band is shown grey"
     )

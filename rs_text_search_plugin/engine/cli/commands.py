@@ -43,7 +43,7 @@ def index(session: Session, args: Namespace, watch: Watch) -> Json:
 
 
 def _how(args: Namespace) -> Json:
-    names = ("model", "tile_px", "tile_m", "overlap", "bands", "device", "mode")
+    names = ("model", "tile_px", "tile_m", "overlap", "levels", "bands", "device", "mode")
     return {name: getattr(args, name) for name in names} | _area(args)
 
 

@@ -93,8 +93,14 @@ def info(report: Json) -> Iterator[str]:
             yield f"  raster   {one['source']}"
             yield f"  model    {one['model']}"
             yield f"  tiles    {one['tiles']:,} of {one['tiles_planned']:,}{skipped}"
-            yield f"  of size  {' x '.join(map(str, one['tile_px']))} px, overlap {one['overlap']:g}"
+            yield f"  of size  {' x '.join(map(str, one['tile_px']))} px{levels(one)}, overlap {one['overlap']:g}"
             yield f"  on disk  {size(one['bytes'])}"
+
+
+def levels(index: Json) -> str:
+    """ ", and 2 and 4 times as large", when there is more than one level."""
+    larger = [str(2**level) for level in range(1, index.get("levels", 1))]
+    return f", and {' and '.join(larger)} times as large" if larger else ""
 
 
 def size(count: float) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from rs_text_search_plugin.contracts.arrays import I32, I64
 from rs_text_search_plugin.contracts.errors import RasterError
 
-from .grid import Lattice, windows
+from .grid import Lattice, tile_windows
 
 MOST_LEVELS = 6
 UNDERSTOOD_M = (30.0, 400.0)
@@ -51,7 +51,7 @@ class Levels:
         level, found = self.of(ids), np.zeros((len(ids), 4), np.int32)
         for number, lattice in enumerate(self.lattices):
             here = level == number
-            found[here] = windows(lattice, ids[here] - self.starts[number])
+            found[here] = tile_windows(lattice, ids[here] - self.starts[number])
         return found
 
     def rows_and_columns(self, ids: I64) -> tuple[I64, I64]:

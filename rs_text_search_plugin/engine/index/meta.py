@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rs_text_search_plugin.engine.raster.sources import file_facts, is_named
 from rs_text_search_plugin.models.files import written_whole
 
 from .grid import Lattice, Transform
+from .levels import Levels
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,18 @@ class Meta:
     factor: int
     """Tiles are read at 1/factor of the resolution."""
     version: str
+    levels: int = 1
+    """Levels of tiles; `lattice` and `factor` are those of the finest."""
     complete: bool = False
     parts: tuple[int, ...] = ()
     """Numbers of the part files, once complete."""
     empty: int = 0
     unreadable: tuple[dict[str, Any], ...] = ()
+
+    @cached_property
+    def tiling(self) -> Levels:
+        """All tiles, those of every level."""
+        return Levels(self.lattice, self.levels)
 
     @property
     def key(self) -> str:
@@ -56,6 +65,8 @@ class Meta:
         facts = asdict(self)
         for name in ("source", "mtime", "version", "complete", "parts", "empty", "unreadable", "badges"):
             del facts[name]
+        if self.levels == 1:  # as indexes of one level were known before there were more
+            del facts["levels"]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 

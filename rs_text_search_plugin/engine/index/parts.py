@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ from rs_text_search_plugin.engine.output.geoparquet import SIDES, geo_header
 from rs_text_search_plugin.engine.vectors import unit_length
 from rs_text_search_plugin.models.files import written_whole
 
-from .grid import Lattice, tile_corners, tile_windows
+from .grid import Lattice, tile_corners
+from .levels import Levels
 
 if TYPE_CHECKING:
     from .meta import Meta
@@ -28,32 +30,41 @@ STRIP_BYTES = 256_000_000
 
 @dataclass(frozen=True)
 class Part:
-    """A block of the lattice: rows and columns, end excluded."""
+    """A block of one level's lattice: rows and columns, end excluded."""
 
     number: int
+    level: int
     row: int
     row_end: int
     col: int
     col_end: int
 
-    def ids(self, grid: Lattice) -> I64:
+    def ids(self, tiling: Levels) -> I64:
         """Tile ids, row by row."""
         rows, cols = np.mgrid[self.row : self.row_end, self.col : self.col_end]
-        return np.asarray((rows * grid.cols + cols).ravel(), dtype=np.int64)
+        ids = tiling.starts[self.level] + rows * tiling.lattices[self.level].cols + cols
+        return np.asarray(ids.ravel(), dtype=np.int64)
 
 
-def parts_of(grid: Lattice, factor: int = 1) -> list[Part]:
-    """The parts of a lattice read at 1/factor of its resolution, panel by panel. Nothing else decides them."""
+def parts_of(tiling: Levels, factor: int = 1) -> list[Part]:
+    """The parts of all levels, the finest first, read at 1/factor of the resolution. Nothing else decides them."""
+    found: list[Part] = []
+    for level, grid in enumerate(tiling.lattices):
+        for rows, cols in _blocks(grid, factor * 2**level):
+            found.append(Part(len(found), level, *rows, *cols))
+    return found
+
+
+def _blocks(grid: Lattice, factor: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """(first row, end) and (first column, end) of the parts of a lattice, panel by panel."""
     column_bytes = 3 * 2 * grid.tile_h / factor**2  # RGB, and as much again for the block rows read ahead
     panel = max(1, int(STRIP_BYTES / column_bytes - grid.tile_w) // grid.step_x)
     size = min(max(len(grid) // 32, PART_TILES[0]), PART_TILES[1])
-    found: list[Part] = []
     for col in range(0, grid.cols, panel):
         end = min(col + panel, grid.cols)
         step = max(1, size // (end - col))
         for row in range(0, grid.rows, step):
-            found.append(Part(len(found), row, min(row + step, grid.rows), col, end))
-    return found
+            yield (row, min(row + step, grid.rows)), (col, end)
 
 
 def part_name(number: int) -> str:
@@ -83,16 +94,16 @@ def _table(meta: Meta, ids: I64, vectors: F32, note: dict[str, Any]) -> Any:
     import pyarrow as pa  # noqa: PLC0415
     import shapely  # noqa: PLC0415
 
-    grid = meta.lattice
-    windows = tile_windows(grid, ids)  # (n, 4)
+    windows = meta.tiling.windows(ids)  # (n, 4)
+    rows, cols = meta.tiling.rows_and_columns(ids)
     polygons = shapely.polygons(tile_corners(meta.transform, windows))
     bounds = shapely.bounds(polygons).reshape(-1, 4)
     halves = pa.array(vectors.astype(np.float16).ravel())
     columns = {
         "id": pa.array(ids),
-        "row": pa.array((ids // grid.cols).astype(np.int32)),
-        "col": pa.array((ids % grid.cols).astype(np.int32)),
-        "level": pa.array(np.zeros(len(ids), np.int8)),
+        "row": pa.array(rows.astype(np.int32)),
+        "col": pa.array(cols.astype(np.int32)),
+        "level": pa.array(meta.tiling.of(ids).astype(np.int8)),
         "window": pa.FixedSizeListArray.from_arrays(pa.array(windows.ravel()), 4),
         "geometry": pa.array(shapely.to_wkb(polygons).tolist(), pa.binary()),
         "bbox": _boxes(bounds),

@@ -15,9 +15,11 @@ from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
 from rs_text_search_plugin.engine.raster.sources import absolute, file_facts
 from rs_text_search_plugin.engine.search.area import Area
+from rs_text_search_plugin.models import registry
 from rs_text_search_plugin.version import VERSION
 
-from .grid import Lattice, lattice, tile_corners, tile_windows
+from .grid import Lattice, lattice, tile_corners
+from .levels import UNDERSTOOD_M, Levels, level_count
 from .lock import locked, prepare
 from .meta import Meta
 from .store import index_folder
@@ -35,6 +37,8 @@ class IndexOptions:
     tile_px: int | None = None
     tile_m: float | None = None
     overlap: float = 0.0
+    levels: int | None = 1
+    """How many, each of twice the side of the one before; None: as many as the model understands."""
     bands: tuple[int, ...] | None = None
     area: dict[str, Any] | None = None
     area_crs: str | None = None
@@ -55,18 +59,19 @@ class Plan:
     bytes: int
     index: Path
     badges: tuple[str, ...]
+    levels: int
 
 
-def plan(source: str, options: IndexOptions, encoder_size: int, encoder_dim: int) -> Plan:
+def plan(source: str, options: IndexOptions, encoder: Encoder) -> Plan:
     """What `index` would do, without doing it. Raises RasterError."""
     with open_raster(source, options.bands) as raster:
-        return plan_raster(raster, options, encoder_size, encoder_dim)
+        return plan_raster(raster, options, encoder)
 
 
-def plan_raster(raster: Raster, options: IndexOptions, encoder_size: int, encoder_dim: int) -> Plan:
+def plan_raster(raster: Raster, options: IndexOptions, encoder: Encoder) -> Plan:
     """The same for a raster that is open already."""
-    grid = tiling(raster, options, encoder_size)
-    tiles = int(_wanted(raster, grid, options).sum())
+    made = tiling(raster, options, encoder)
+    grid, tiles = made.finest, int(_wanted(raster, made, options).sum())
     return Plan(
         tiles=tiles,
         rows=grid.rows,
@@ -74,14 +79,29 @@ def plan_raster(raster: Raster, options: IndexOptions, encoder_size: int, encode
         tile_px=(grid.tile_w, grid.tile_h),
         tile_m=None if raster.pixel_m is None else grid.tile_h * raster.pixel_m[1],
         gsd_m=raster.gsd_m,
-        bytes=tiles * (2 * encoder_dim + ROW_BYTES) + tiles * 4 * encoder_dim,
+        bytes=tiles * (2 * encoder.dim + ROW_BYTES) + tiles * 4 * encoder.dim,
         index=index_folder(raster.source, options.out),
         badges=tuple(raster.badges),
+        levels=made.count,
     )
 
 
-def tiling(raster: Raster, options: IndexOptions, encoder_size: int) -> Lattice:
-    """The lattice a raster gets: tiles square on the ground, the encoder's input size when nothing is said."""
+def tiling(raster: Raster, options: IndexOptions, encoder: Encoder) -> Levels:
+    """The tiles a raster gets. Raises RasterError when they do not fit or are too small to show anything."""
+    understood = ground_range(encoder.name)
+    finest = finest_lattice(raster, options, encoder.size, understood[0] if options.levels is None else 0.0)
+    tile_m = None if raster.pixel_m is None else finest.tile_h * raster.pixel_m[1]
+    return Levels(finest, level_count(finest, options.levels, tile_m, understood))
+
+
+def ground_range(model: str) -> tuple[float, float]:
+    """The ground side of tiles that a model understands, m: as its registry entry says, else the usual range."""
+    least, most = registry.entries().get(model, {}).get("understood_m", UNDERSTOOD_M)
+    return float(least), float(most)
+
+
+def finest_lattice(raster: Raster, options: IndexOptions, encoder_size: int, least_m: float = 0.0) -> Lattice:
+    """Level 0: tiles square on the ground, the encoder's input size when nothing is said, but at least `least_m`."""
     size_x, size_y = raster.pixel_m or (1.0, 1.0)
     if options.tile_m is not None:
         if raster.pixel_m is None:
@@ -91,6 +111,8 @@ def tiling(raster: Raster, options: IndexOptions, encoder_size: int) -> Lattice:
         side = options.tile_m
     else:
         side = (options.tile_px or encoder_size) * max(size_x, size_y)
+        if options.tile_px is None and raster.pixel_m is not None:
+            side = max(side, least_m)
     tile_w, tile_h = max(1, round(side / size_x)), max(1, round(side / size_y))
     if options.tile_px is None and options.tile_m is None:
         shrink = min(1.0, raster.width / tile_w, raster.height / tile_h)
@@ -137,9 +159,9 @@ def index_raster(
     cancelled: Callable[[], bool],
 ) -> IndexReport:
     """The same for a raster that is open already."""
-    grid = tiling(raster, options, encoder.size)
-    wanted = _wanted(raster, grid, options)
-    meta = _request(raster, encoder, options, grid, int(wanted.sum()))
+    made = tiling(raster, options, encoder)
+    wanted = _wanted(raster, made, options)
+    meta = _request(raster, encoder, options, made, int(wanted.sum()))
     folder = _made(index_folder(raster.source, options.out))
     with locked(folder):
         prepare(folder, meta, options.mode)
@@ -156,7 +178,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _request(raster: Raster, encoder: Encoder, options: IndexOptions, grid: Lattice, planned: int) -> Meta:
+def _request(raster: Raster, encoder: Encoder, options: IndexOptions, made: Levels, planned: int) -> Meta:
     size, mtime, probe = file_facts(raster.source)
     return Meta(
         source=absolute(raster.source),
@@ -171,7 +193,8 @@ def _request(raster: Raster, encoder: Encoder, options: IndexOptions, grid: Latt
         stretch=raster.stretch(),
         gsd_m=raster.gsd_m,
         badges=tuple(raster.badges),
-        lattice=grid,
+        lattice=made.finest,
+        levels=made.count,
         planned=planned,
         overlap=options.overlap,
         area=options.area,
@@ -179,16 +202,16 @@ def _request(raster: Raster, encoder: Encoder, options: IndexOptions, grid: Latt
         model=encoder.name,
         fingerprint=encoder.fingerprint,
         dim=encoder.dim,
-        factor=decimation(grid, encoder.size),
+        factor=decimation(made.finest, encoder.size),
         version=VERSION,
     )
 
 
-def _wanted(raster: Raster, grid: Lattice, options: IndexOptions) -> npt.NDArray[np.bool_]:
-    """(tiles,) whether each tile of the lattice meets the area asked for. Raises RasterError when none does."""
+def _wanted(raster: Raster, made: Levels, options: IndexOptions) -> npt.NDArray[np.bool_]:
+    """(tiles,) whether each tile of all levels meets the area asked for. Raises RasterError when none does."""
     if options.area is None:
-        return np.ones(len(grid), dtype=bool)
-    corners = tile_corners(raster.transform, tile_windows(grid, np.arange(len(grid))))
+        return np.ones(len(made), dtype=bool)
+    corners = tile_corners(raster.transform, made.windows(np.arange(len(made))))
     wanted = Area(options.area, options.area_crs).intersects(corners, raster.crs)
     if not wanted.any():
         raise RasterError(f"The area lies outside {raster.source}.", "Choose an area that meets the raster.")

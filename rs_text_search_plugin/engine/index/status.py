@@ -38,6 +38,7 @@ def state(name: str | Path, model: str | None = None) -> dict[str, Any]:
         "tiles_planned": meta.planned,
         "tile_px": [meta.lattice.tile_w, meta.lattice.tile_h],
         "overlap": meta.overlap,
+        "levels": meta.levels,
         "bytes": sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
         "crs": meta.crs,
         "footprint": outline(meta),
@@ -54,7 +55,7 @@ def _word(meta: Meta, done: int, model: str | None) -> tuple[str, str]:
     if model is not None and model != meta.model:
         return "other-model", f"made with {meta.model}"
     if not meta.complete:
-        return "unfinished", f"{100 * done // len(parts_of(meta.lattice, meta.factor))} % done"
+        return "unfinished", f"{100 * done // len(parts_of(meta.tiling, meta.factor))} % done"
     if done < len(meta.parts):
         return "damaged", f"{len(meta.parts) - done} of {len(meta.parts)} parts are missing"
     return "complete", ""

@@ -61,20 +61,10 @@ class Index:
         """(n, dim) unit length, memory-mapped when the folder can hold the cache."""
         return self._ids_and_vectors[1]
 
-    @property
-    def cols(self) -> int:
-        """Tiles in a row of the lattice."""
-        return self.meta.lattice.cols
-
-    @property
-    def rows(self) -> int:
-        """Rows of the lattice."""
-        return self.meta.lattice.rows
-
     @cached_property
     def windows(self) -> I32:
         """(n, 4) x, y, width, height in px."""
-        return grid.tile_windows(self.meta.lattice, self.ids)
+        return self.meta.tiling.windows(self.ids)
 
     def position(self, tile: int) -> int:
         """Row of a tile id. Raises IndexStoreError when the index does not hold it."""

@@ -61,14 +61,17 @@ class IndexWriter:
         self.encoder = encoder
         self.wanted = wanted
         self.batch = encoder.batch
-        self.strips = Strips(raster, meta.lattice, meta.stretch, meta.factor)
+        self.strips = [
+            Strips(raster, lattice, meta.stretch, meta.factor * 2**level)
+            for level, lattice in enumerate(meta.tiling.lattices)
+        ]
         self.waiting: queue.Queue[_Batch | None] = queue.Queue(QUEUED_BATCHES)
         self.stop = threading.Event()
 
     def run(self, progress: Callable[[int, int], None], cancelled: Callable[[], bool]) -> IndexReport:
         """Do what is left to do, then seal the index. Raises Cancelled; every part written is kept."""
-        parts = parts_of(self.meta.lattice, self.meta.factor)
-        asked = {part: int(self.wanted[part.ids(self.meta.lattice)].sum()) for part in parts}
+        parts = parts_of(self.meta.tiling, self.meta.factor)
+        asked = {part: int(self.wanted[part.ids(self.meta.tiling)].sum()) for part in parts}
         notes = {part.number: read_note(self._file(part)) for part in parts if self._file(part).is_file()}
         left = [part for part in parts if part.number not in notes and asked[part]]
         done = self.meta.planned - sum(asked[part] for part in left)
@@ -105,8 +108,9 @@ class IndexWriter:
         skipped = Skipped()
         ids: list[int] = []
         tiles: list[U8] = []
-        for tile, pixels in self.strips.tiles(part, skipped, self.wanted):
-            ids.append(tile)
+        start, end = self.meta.tiling.starts[part.level : part.level + 2]
+        for tile, pixels in self.strips[part.level].tiles(part, skipped, self.wanted[start:end]):
+            ids.append(int(start) + tile)
             tiles.append(pixels.copy())
             if len(ids) == self.batch:
                 self._put(_Batch(part, ids, tiles))

@@ -117,10 +117,11 @@ def export_index(path: Path, index: Index, crs: str | None = None) -> ExportRepo
     folder = str(index.folder)
     shapes = footprints([(folder, tile) for tile in corners], {folder: index}, crs)
     ids = np.asarray(index.ids, dtype=np.int64)[shapes.rows]
+    rows, cols = index.meta.tiling.rows_and_columns(ids)
     columns = {
         "tile_id": ids,
-        "row": ids // index.cols,
-        "col": ids % index.cols,
+        "row": rows,
+        "col": cols,
         "model": np.full(len(ids), index.meta.model, dtype=object),
         "raster": np.full(len(ids), _name(index), dtype=object),
     }

@@ -61,7 +61,8 @@ class Strips:
         self.block_height = max(block_h, factor) // factor * factor
 
     def tiles(self, part: Part, skipped: Skipped, wanted: Bool) -> Iterator[tuple[int, U8]]:
-        """(tile id, (h, w, 3) RGB) of every wanted tile with data; the others are counted in `skipped`.
+        """(tile, (h, w, 3) RGB) of every wanted tile with data, by its number in this lattice; the others are
+        counted in `skipped`.
 
         `wanted` (tiles,) says which tiles of the lattice are asked for at all.
         """

@@ -33,7 +33,7 @@ def describe(index: Index, tile_id: int, encoder: Encoder) -> Description:
     """Tags and a sentence for one tile. Raises IndexMismatch, IndexStoreError when there is no such tile."""
     index.require(encoder.fingerprint)
     position = index.position(tile_id)
-    chosen = discernible(index, encoder)
+    chosen = discernible(index, encoder, int(index.windows[position][2]))
     texts = word_vectors.vectors(encoder)[chosen]
     scores = _scores(index, encoder, texts, index.vectors[[position]])[0]
     order = np.argsort(-scores, kind="stable")
@@ -48,11 +48,13 @@ def describe(index: Index, tile_id: int, encoder: Encoder) -> Description:
     return Description(str(index.folder), tile_id, corners, text, sure, tuple(tags))
 
 
-def discernible(index: Index, encoder: Encoder) -> I64:
-    """Rows of the vocabulary that can be made out at the pixel size at which the encoder gets a tile."""
+def discernible(index: Index, encoder: Encoder, width: int) -> I64:
+    """Rows of the vocabulary that can be made out at the pixel size at which the encoder gets a tile.
+
+    `width` is the tile's, px."""
     if index.meta.gsd_m is None:
         return np.arange(len(vocabulary.words()))
-    shrunk = max(1.0, index.meta.lattice.tile_w / encoder.size)
+    shrunk = max(1.0, width / encoder.size)
     return np.flatnonzero([word.needs >= index.meta.gsd_m * shrunk for word in vocabulary.words()])
 
 

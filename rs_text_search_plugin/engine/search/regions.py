@@ -75,10 +75,19 @@ def box_sum(grid: Cells, values: F32 | None = None) -> npt.NDArray[np.float64]:
 
 
 def heat(index: Index, scores: F32) -> F32:
-    """(rows, cols) mean score of the tiles over each stride cell; NODATA where none lies."""
-    grid = cells(index)
+    """(rows, cols) mean score of the tiles over each stride cell, at the level where it is highest; NODATA where
+    none lies."""
+    level = index.meta.tiling.of(index.ids)
+    return np.maximum.reduce(
+        [_level_heat(index, scores, level == number) for number in range(index.meta.levels)]
+    )
+
+
+def _level_heat(index: Index, scores: F32, chosen: Bool) -> F32:
+    """The heat of the chosen tiles (n,) alone."""
+    grid = cells(index, chosen)
     count = np.rint(box_sum(grid))
-    mean = box_sum(grid, scores) / np.maximum(count, 1)
+    mean = box_sum(grid, scores[chosen]) / np.maximum(count, 1)
     return np.where(count > 0, mean.clip(0, 100), NODATA).astype(np.float32)
 
 

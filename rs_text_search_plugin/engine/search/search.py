@@ -241,27 +241,23 @@ def _ranked(scored: list[_Scored], tables: list[tuple[I32, I32]], top: int, min_
 def _best(item: _Scored, top: int, min_score: float) -> I64:
     """Rows of the best tiles of one index, best first; none shares SAME_TILE_SHARE of its area with a better one."""
     rows = np.flatnonzero(item.inside & (item.scores >= min_score))
-    reach_y, reach_x = _reach(item.index)
-    pool = top * (2 * reach_y + 1) * (2 * reach_x + 1)
+    near = _near(item.index)
+    pool = top * near
     if pool < len(rows):
         rows = rows[np.argpartition(item.logits[rows], len(rows) - pool)[-pool:]]
     rows = rows[np.lexsort((rows, -item.logits[rows]))]
-    return _thinned(item.index, rows, top) if reach_y + reach_x else rows[:top]
+    return _thinned(item.index, rows, top) if near > 1 else rows[:top]
 
 
 def _thinned(index: Index, rows: I64, top: int) -> I64:
     """Greedy: walk down the ranking, keep a tile unless a kept one shares SAME_TILE_SHARE of its area."""
-    kept: list[int] = []
-    taken = np.zeros((0, 4), dtype=np.int64)
-    for row in rows:
-        window = np.asarray(index.windows[row], dtype=np.int64)
-        if len(taken) and _shares(window, taken).max() >= SAME_TILE_SHARE:
-            continue
-        kept.append(int(row))
-        taken = np.concatenate([taken, window[None]])
-        if len(kept) == top:
-            break
-    return np.array(kept, dtype=np.int64)
+    windows = np.asarray(index.windows[rows], dtype=np.int64)
+    free, kept = np.ones(len(rows), dtype=bool), []
+    while len(kept) < top and free.any():
+        best = int(free.argmax())
+        kept.append(best)
+        free[best:] &= _shares(windows[best], windows[best:]) < SAME_TILE_SHARE
+    return rows[kept]
 
 
 def _shares(window: I64, others: I64) -> npt.NDArray[np.float64]:
@@ -272,20 +268,22 @@ def _shares(window: I64, others: I64) -> npt.NDArray[np.float64]:
     return np.asarray(shared / np.minimum(window[2:].prod(), others[:, 2:].prod(axis=1)))
 
 
-def _reach(index: Index) -> tuple[int, int]:
-    """How many lattice rows and columns away a tile can still share SAME_TILE_SHARE of its area."""
-    lattice = index.meta.lattice
-    free = 1 - SAME_TILE_SHARE
-    return int(lattice.tile_h * free // lattice.step_y), int(lattice.tile_w * free // lattice.step_x)
+def _near(index: Index) -> int:
+    """How many tiles, itself among them, a tile can share SAME_TILE_SHARE of its or their area with."""
+    lattice, free = index.meta.lattice, 1 - SAME_TILE_SHARE
+    down, across = int(lattice.tile_h * free // lattice.step_y), int(lattice.tile_w * free // lattice.step_x)
+    return (2 * down + 1) * (2 * across + 1) * sum(4**level for level in range(index.meta.levels))
 
 
 def _matches(item: _Scored, rows: I64, regions: I32) -> list[Match]:
     """Matches of one index, (k,) rows; their rank is not known yet."""
     index, matches = item.index, []
     corners, windows = index.corners(rows).tolist(), np.asarray(index.windows[rows]).tolist()
-    for i, tile in enumerate(np.asarray(index.ids[rows]).tolist()):
-        row, col = divmod(tile, index.cols)
+    ids = np.asarray(index.ids[rows])
+    places = zip(*index.meta.tiling.rows_and_columns(ids), index.meta.tiling.of(ids), strict=True)
+    for i, (tile, (row, col, level)) in enumerate(zip(ids.tolist(), places, strict=True)):
         score, ring = round(float(item.scores[rows[i]]), 2), tuple((x, y) for x, y in corners[i])
         region, window = int(regions[i]), Window(*windows[i])
-        matches.append(Match(str(index.folder), tile, row, col, score, 0, region, window, ring))
+        place = (int(row), int(col), score, 0, region, window, ring, int(level))
+        matches.append(Match(str(index.folder), tile, *place))
     return matches

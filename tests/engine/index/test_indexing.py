@@ -99,7 +99,7 @@ def test_a_raster_wider_than_one_band_is_cut_into_panels(tmp_path, encoder, monk
 
 
 def planned(path, **options):
-    return plan(str(path), IndexOptions(**options), 64, 16)
+    return plan(str(path), IndexOptions(**options), ColourEncoder(size=64))
 
 
 def test_the_tile_is_the_encoders_size_when_nothing_is_said(tmp_path):
@@ -112,9 +112,7 @@ def test_the_tile_is_the_encoders_size_when_nothing_is_said(tmp_path):
 def test_the_plan_counts_what_is_then_made(tmp_path, encoder):
     path = write(tmp_path / "a.tif", painted(256, 300))
     options = IndexOptions(tile_px=TILE, overlap=0.5)
-    assert (
-        plan(str(path), options, encoder.size, encoder.dim).tiles == index(str(path), encoder, options).tiles
-    )
+    assert plan(str(path), options, encoder).tiles == index(str(path), encoder, options).tiles
 
 
 def test_metres_on_the_ground(tmp_path):

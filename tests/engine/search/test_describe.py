@@ -73,10 +73,10 @@ def test_what_cannot_be_told_is_said(index):
 
 def test_coarse_pixels_hide_small_things(index):
     encoder = ColourEncoder()
-    assert len(discernible(index, ColourEncoder(size=256))) == 5
-    assert len(discernible(index, encoder)) == 4  # 256 px at 0.5 m shrink to 16: an 8 m pixel
+    assert len(discernible(index, ColourEncoder(size=256), 256)) == 5
+    assert len(discernible(index, encoder, 256)) == 4  # 256 px at 0.5 m shrink to 16: an 8 m pixel
     index.meta.gsd_m = None
-    assert len(discernible(index, encoder)) == 5
+    assert len(discernible(index, encoder, 256)) == 5
 
 
 def test_another_model_is_refused(index):

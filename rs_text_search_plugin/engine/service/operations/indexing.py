@@ -39,7 +39,7 @@ def plan(session: Session, request: PlanRequest, job: Job) -> PlanAnswer:
         request.source, options.bands
     ) as raster:  # before a model is loaded, as it may not be there
         encoder = session.encoder(request.model, request.device)
-        planned = planner.plan_raster(raster, options, encoder.size, encoder.dim)
+        planned = planner.plan_raster(raster, options, encoder)
     seconds = planned.tiles / session.tiles_per_s(encoder)
     return PlanAnswer(**{**vars(planned), "index": str(planned.index)}, seconds=seconds)
 
@@ -68,6 +68,7 @@ def _options(request: PlanRequest) -> planner.IndexOptions:
         tile_px=request.tile_px,
         tile_m=request.tile_m,
         overlap=request.overlap,
+        levels=request.levels,
         bands=request.bands or None,
         area=request.area,
         area_crs=request.area_crs,
