@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qgis.PyQt.QtGui import QIcon
+from qgis.PyQt.QtCore import QByteArray
+from qgis.PyQt.QtGui import QGuiApplication, QIcon, QPalette, QPixmap
 
 HERE = Path(__file__).parent
+LINE_COLOUR = "#44525e"
+"""Colour of the lines in our icons; drawn in the colour of text, so that they show on every theme."""
+ICON_SIDE = 96
+"""px; sharp in a toolbar on a screen of 300 %."""
 
 
 def resource(name: str) -> Path:
@@ -16,5 +21,11 @@ def resource(name: str) -> Path:
 
 
 def icon(name: str) -> QIcon:
-    """One of our own icons, `name` without extension."""
-    return QIcon(str(resource(f"{name}.svg")))
+    """One of our own icons, `name` without extension, with its lines in the theme's colour of text."""
+    drawing = resource(f"{name}.svg").read_text(encoding="utf-8")
+    colour = QGuiApplication.palette().color(QPalette.ColorRole.WindowText).name()
+    drawing = drawing.replace(LINE_COLOUR, colour)
+    drawing = drawing.replace("<svg ", f'<svg width="{ICON_SIDE}" height="{ICON_SIDE}" ', 1)
+    pixmap = QPixmap()
+    pixmap.loadFromData(QByteArray(drawing.encode()), "SVG")
+    return QIcon(pixmap)

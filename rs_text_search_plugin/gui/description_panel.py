@@ -5,25 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtGui import QPalette
-from qgis.PyQt.QtWidgets import (
-    QFrame,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qgis.PyQt.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from rs_text_search_plugin.map.styles import score_colour
+from rs_text_search_plugin.translation import tr
 
-TAGS = 6  # shown at most
+from .controls import fill, named, row, tool_button, wrapped_label
+from .score_bar import ScoreBar
+
+Json = dict[str, Any]
+TAGS = 6
+"""Tags shown at most."""
 
 
 class DescriptionPanel(QFrame):
-    """Hidden until it has something to say."""
+    """Hidden until there is a tile to describe."""
 
     closed = pyqtSignal()
     example_added = pyqtSignal(dict, bool)
@@ -31,42 +26,40 @@ class DescriptionPanel(QFrame):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.described: dict[str, Any] = {}
+        self.described: Json = {}
         self.setFrameShape(QFrame.Shape.StyledPanel)
-        self.setAccessibleName("Description of a tile")
+        self.setAccessibleName(tr("Description of a tile"))
         self.title = QLabel(self)
-        self.sentence = QLabel(self)
-        self.sentence.setWordWrap(True)
+        self.title.setTextFormat(Qt.TextFormat.PlainText)
+        self.sentence = wrapped_label(self, tr("Description"))
+        self.sentence.setTextFormat(Qt.TextFormat.PlainText)
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.sentence.setAccessibleName("Description")
         self.tags = QGridLayout()
         self.tags.setHorizontalSpacing(8)
         self.tags.setVerticalSpacing(2)
         self.tags.setColumnStretch(1, 1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(8, 6, 6, 8)
-        column.addLayout(self._build_head())
-        column.addWidget(self.sentence)
-        column.addLayout(self.tags)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 6, 8)
+        fill(layout, self._build_head(), self.sentence, self.tags)
         self.hide()
 
-    def show_description(self, described: dict[str, Any], raster: str) -> None:
+    def show_description(self, described: Json, raster: str) -> None:
         """Show the engine's answer about a tile of the raster called `raster`."""
         self.described = described
-        self.title.setText(f"<b>Tile {described['id']}</b>")
-        self.title.setToolTip(f"Tile {described['id']} of {raster}")
+        self.title.setText(tr("Tile {}").format(described["id"]))
+        self.title.setToolTip(tr("Tile {} of {}").format(described["id"], raster))
         self.sentence.setText(described["sentence"])
         self._empty_tags()
-        for row, tag in enumerate(described["tags"][:TAGS]):
-            self._add_tag(row, tag)
+        for line, tag in enumerate(described["tags"][:TAGS]):
+            self._add_tag(line, tag)
         self._allow_examples(True)
         self.show()
 
     def show_waiting(self) -> None:
-        """Say that the engine is looking; the first description takes a few seconds."""
+        """Tell that the engine works on it; the first description takes a few seconds."""
         self.described = {}
         self.title.clear()
-        self.sentence.setText("Looking ...")
+        self.sentence.setText(tr("Describing ..."))
         self._empty_tags()
         self._allow_examples(False)
         self.show()
@@ -81,44 +74,31 @@ class DescriptionPanel(QFrame):
         while self.tags.count():
             self.tags.takeAt(0).widget().deleteLater()
 
-    def _add_tag(self, row: int, tag: dict[str, Any]) -> None:
-        bar = QProgressBar(self)
-        bar.setRange(0, 100)
-        bar.setValue(round(tag["score"]))
-        bar.setTextVisible(False)
-        bar.setFixedHeight(8)
-        colours = bar.palette()
-        colours.setColor(QPalette.ColorRole.Highlight, score_colour(tag["score"]))
-        bar.setPalette(colours)
-        bar.setAccessibleName(f"{tag['name']}: {tag['score']:.0f} of 100")
-        bar.setToolTip(f"{tag['group']}, {tag['score']:.0f} of 100")
-        self.tags.addWidget(QLabel(tag["name"], self), row, 0)
-        self.tags.addWidget(bar, row, 1)
-        self.tags.addWidget(QLabel(f"{tag['score']:.0f}", self), row, 2, Qt.AlignmentFlag.AlignRight)
+    def _add_tag(self, line: int, tag: Json) -> None:
+        score = f"{tag['score']:.0f}"
+        bar = named(
+            ScoreBar(tag["score"], self),
+            tr("{}: {} of 100").format(tag["name"], score),
+            tr("{}, {} of 100").format(tag["group"], score),
+        )
+        self.tags.addWidget(QLabel(tag["name"], self), line, 0)
+        self.tags.addWidget(bar, line, 1)
+        self.tags.addWidget(QLabel(score, self), line, 2, Qt.AlignmentFlag.AlignRight)
 
     def _build_head(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.addWidget(self.title, 1)
-        self.buttons = []
-        for text, tip, slot in (
-            ("More like this", "Search for tiles that look like this one", lambda: self._example(True)),
-            ("Less", "Search for tiles that do not look like this one", lambda: self._example(False)),
-            ("✕", "Close the description", self.dismiss),
-        ):
-            button = QToolButton(self)
-            button.setText(text)
-            button.setToolTip(tip)
-            button.setAccessibleName(tip)
+        more, less = tr("Search for tiles similar to this one"), tr("Search for tiles unlike this one")
+        self.example_buttons = [
+            tool_button(self, tr("More like this"), more),
+            tool_button(self, tr("Less"), less),
+        ]
+        self.example_buttons[0].clicked.connect(lambda: self.example_added.emit(self.described, True))
+        self.example_buttons[1].clicked.connect(lambda: self.example_added.emit(self.described, False))
+        close = tool_button(self, "✕", tr("Close the description"))
+        close.clicked.connect(self.dismiss)
+        for button in (*self.example_buttons, close):
             button.setAutoRaise(True)
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            button.clicked.connect(slot)
-            row.addWidget(button)
-            self.buttons.append(button)
-        return row
+        return row(self.title, *self.example_buttons, close, stretch=0)
 
     def _allow_examples(self, allowed: bool) -> None:
-        for button in self.buttons[:2]:
+        for button in self.example_buttons:
             button.setEnabled(allowed)
-
-    def _example(self, wanted: bool) -> None:
-        self.example_added.emit(self.described, wanted)

@@ -1,19 +1,22 @@
-"""Looks after the engine on the panel's behalf: finds it, starts it, sets it up, and says where it runs."""
+"""Keeps an engine for the panel: finds it, starts it, sets it up, and shows what it runs on."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from qgis.PyQt.QtCore import QObject, Qt, QUrl, pyqtSignal
+from qgis.PyQt.QtCore import QObject, QUrl, pyqtSignal
 from qgis.PyQt.QtGui import QDesktopServices, QGuiApplication
-from qgis.PyQt.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMenu, QMessageBox, QToolButton, QWidget
+from qgis.PyQt.QtWidgets import QFileDialog, QMenu, QMessageBox, QToolButton, QWidget
 
 from rs_text_search_plugin.assets import resource
 from rs_text_search_plugin.engine_process.client import EngineClient
 from rs_text_search_plugin.engine_process.environment import Environment, diagnostics, find_python
 from rs_text_search_plugin.engine_process.setup_command import SetupError
+from rs_text_search_plugin.translation import tr
 
+from .controls import column, row, tool_button, wrapped_label
+from .dialogs.setup_dialog import confirm_setup
 from .engine_page import EnginePage
 
 
@@ -23,8 +26,8 @@ class EngineControl(QObject):
     ready = pyqtSignal()
     gone = pyqtSignal()
     models_wanted = pyqtSignal()
-    complained = pyqtSignal(str, str)
-    """Something went wrong that the person should know: what happened, and what to do."""
+    failed = pyqtSignal(str, str)
+    """What happened, and what to do."""
 
     def __init__(self, engine: EngineClient, parent: QWidget) -> None:
         super().__init__(parent)
@@ -32,9 +35,9 @@ class EngineControl(QObject):
         self.environment = Environment(self)
         self.page = EnginePage(parent)
         self.footer = self._build_footer(parent)
-        engine.ready.connect(self._greet)
-        engine.restarting.connect(self._restarting)
-        engine.stopped.connect(self._stopped)
+        engine.ready.connect(self._engine_ready)
+        engine.restarting.connect(self._engine_restarting)
+        engine.stopped.connect(self._engine_stopped)
         self.page.setup_wanted.connect(self.build)
         self.page.start_wanted.connect(self.start)
         self.page.cancel_wanted.connect(self.environment.cancel)
@@ -45,9 +48,9 @@ class EngineControl(QObject):
         self.environment.failed.connect(self._build_failed)
 
     def start(self) -> None:
-        """Start the engine, or say that there is none."""
+        """Start the engine, or show that there is none."""
         if self.engine.is_ready():
-            self._greet(self.engine.hello)
+            self._engine_ready(self.engine.hello)
             return
         python = find_python()
         if python is None:
@@ -62,21 +65,26 @@ class EngineControl(QObject):
 
     def build_from_folder(self) -> None:
         """Build it from a folder of wheels that the person names, without a network."""
-        folder = QFileDialog.getExistingDirectory(self.footer, "Folder of wheels")
+        folder = QFileDialog.getExistingDirectory(self.footer, tr("Folder of wheels"))
         if folder:
             self._build(Path(folder))
 
+    def repair(self) -> None:
+        """Build it after asking."""
+        if confirm_setup(self.footer):
+            self.build()
+
     def remove(self) -> None:
         """Delete the engine's environment after asking."""
-        question = "Remove the search engine's Python environment? Indexes and exports stay."
-        answer = QMessageBox.question(self.footer, "Remove engine", question)
+        question = tr("Remove the search engine's Python environment? Indexes and exports stay.")
+        answer = QMessageBox.question(self.footer, tr("Remove engine"), question)
         if answer != QMessageBox.StandardButton.Yes:
             return
         self.engine.stop()
         try:
             self.environment.remove()
         except SetupError as error:
-            self.complained.emit(error.message, error.hint)
+            self.failed.emit(error.message, error.hint)
         self.start()
 
     def copy_diagnostics(self) -> None:
@@ -87,22 +95,20 @@ class EngineControl(QObject):
     def detach(self) -> None:
         """Stop listening to the engine and stop what is being built."""
         self.environment.cancel()
-        self.engine.ready.disconnect(self._greet)
-        self.engine.restarting.disconnect(self._restarting)
-        self.engine.stopped.disconnect(self._stopped)
+        self.engine.ready.disconnect(self._engine_ready)
+        self.engine.restarting.disconnect(self._engine_restarting)
+        self.engine.stopped.disconnect(self._engine_stopped)
 
-    def _greet(self, hello: dict[str, Any]) -> None:
-        device = hello["device"]
-        self.device.setText(
-            f"{device['label']} ({device['reason']})" if device["reason"] else device["label"]
-        )
+    def _engine_ready(self, hello: dict[str, Any]) -> None:
+        label, reason = hello["device"]["label"], hello["device"]["reason"]
+        self.device.setText(f"{label} ({reason})" if reason else label)
         self.ready.emit()
 
-    def _restarting(self, reason: str) -> None:
+    def _engine_restarting(self, reason: str) -> None:
         self.page.show_starting(reason)
         self.gone.emit()
 
-    def _stopped(self, reason: str) -> None:
+    def _engine_stopped(self, reason: str) -> None:
         self.device.clear()
         self.gone.emit()
         if reason:
@@ -114,7 +120,7 @@ class EngineControl(QObject):
         self.environment.build(wheels)
 
     def _ask(self, question: str) -> None:
-        answer = QMessageBox.question(self.footer, "Set up engine", question)
+        answer = QMessageBox.question(self.footer, tr("Set up engine"), question)
         self.environment.answer(answer == QMessageBox.StandardButton.Yes)
 
     def _build_failed(self, message: str, hint: str) -> None:
@@ -125,34 +131,27 @@ class EngineControl(QObject):
 
     def _build_footer(self, parent: QWidget) -> QWidget:
         footer = QWidget(parent)
-        self.device = QLabel(footer)
-        self.device.setEnabled(False)
-        self.device.setWordWrap(True)
-        self.device.setToolTip("What the model runs on, and why")
-        self.device.setAccessibleName("Device")
-        self.menu_button = QToolButton(footer)
-        self.menu_button.setText("En&gine")
-        self.menu_button.setToolTip("Models; help; set up, repair or remove the search engine; diagnostics")
-        self.menu_button.setAccessibleName("Engine menu")
+        self.device = wrapped_label(footer, tr("Device"), tr("What the model runs on, and why"))
+        column(footer, row(self.device, self._build_menu_button(footer), stretch=0))
+        return footer
+
+    def _build_menu_button(self, footer: QWidget) -> QToolButton:
+        tip = tr("Models; help; set up, repair or remove the search engine; diagnostics")
+        self.menu_button = tool_button(footer, tr("En&gine"), tr("Engine menu"), tip)
         self.menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu_button.setAutoRaise(True)
-        self.menu_button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.menu_button.setMenu(self._build_menu(footer))
-        row = QHBoxLayout(footer)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.device, 1)
-        row.addWidget(self.menu_button)
-        return footer
+        return self.menu_button
 
     def _build_menu(self, parent: QWidget) -> QMenu:
         menu = QMenu(parent)
-        menu.addAction("Help", open_help)
-        menu.addAction("Models ...", self.models_wanted.emit)
-        menu.addAction("Copy diagnostics", self.copy_diagnostics)
+        menu.addAction(tr("Help"), open_help)
+        menu.addAction(tr("Models ..."), self.models_wanted.emit)
+        menu.addAction(tr("Copy diagnostics"), self.copy_diagnostics)
         menu.addSeparator()
-        menu.addAction("Set up or repair engine ...", self.build)
-        menu.addAction("Install from a folder of wheels ...", self.build_from_folder)
-        menu.addAction("Remove engine ...", self.remove)
+        menu.addAction(tr("Set up or repair engine ..."), self.repair)
+        menu.addAction(tr("Install from a folder of wheels ..."), self.build_from_folder)
+        menu.addAction(tr("Remove engine ..."), self.remove)
         return menu
 
 

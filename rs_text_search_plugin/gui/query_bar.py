@@ -1,4 +1,4 @@
-"""What is searched for: words, words to avoid, and examples that matches should resemble or not."""
+"""The query: words, words to avoid, and example tiles that matches should resemble or not."""
 
 from __future__ import annotations
 
@@ -8,34 +8,24 @@ from typing import Any
 from qgis.core import QgsSettings
 from qgis.gui import QgsFilterLineEdit
 from qgis.PyQt.QtCore import QStringListModel, Qt, QTimer, pyqtSignal
-from qgis.PyQt.QtGui import QIcon
-from qgis.PyQt.QtWidgets import (
-    QCheckBox,
-    QCompleter,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qgis.PyQt.QtWidgets import QCheckBox, QCompleter, QGridLayout, QToolButton, QWidget
 
 from rs_text_search_plugin.assets import icon
+from rs_text_search_plugin.translation import tr
 
-PAUSE_MS = 350  # typing rests this long before a live search
+from .controls import column, named, row, tool_button
+
+PAUSE_MS = 350
+"""Typing rests this long before a live search."""
 HISTORY = "rs_text_search/history"
 RERANK = "rs_text_search/rerank"
-RERANK_TIP = (
-    "A second model reads the 64 best matches again, together with your words, and puts them into a better order. "
-    "Scores stay as they are. It takes a second or two after each search."
-)
-REMEMBERED = 30
-CHIPS_A_ROW = 3
+HISTORY_LENGTH = 30
+EXAMPLES_A_ROW = 3
 
 
 @dataclass(frozen=True)
 class Example:
-    """A tile the matches should (or should not) look like."""
+    """A tile that the matches should (or should not) resemble."""
 
     index: str
     id: int
@@ -61,7 +51,7 @@ class QueryBar(QWidget):
         self._build()
 
     def query(self) -> dict[str, Any]:
-        """`text`, `without`, `like` and `unlike` of a search request; empty when there is nothing to seek."""
+        """`text`, `without`, `like` and `unlike` of a search request; empty when there is nothing to search for."""
         text = self.text.text().strip()
         without = self.without.text().strip()
         like = [{"index": e.index, "id": e.id} for e in self.examples if e.wanted]
@@ -71,20 +61,32 @@ class QueryBar(QWidget):
         given = {"text": text, "without": without, "like": like, "unlike": unlike}
         return {name: value for name, value in given.items() if value}
 
+    def search_for(self, text: str) -> None:
+        """Put a phrase into the line and search for it."""
+        self.text.setText(text)
+        self._submit()
+
     def add_example(self, example: Example, *, alone: bool = False) -> None:
         """Add an example and search; `alone` drops words and other examples first."""
         if alone:
             self.clear()
         same = [e for e in self.examples if (e.index, e.id) == (example.index, example.id)]
         self.examples = [e for e in self.examples if e not in same] + [example]
-        self._show_chips()
+        self._show_examples()
         self.submitted.emit()
 
     def remove_example(self, example: Example) -> None:
         """Take an example out and search again with what is left."""
         self.examples.remove(example)
-        self._show_chips()
+        self._show_examples()
         self.submitted.emit()
+
+    def keep_examples_of(self, indexes: set[str]) -> None:
+        """Drop examples from indexes that are gone or have been made anew, without searching."""
+        kept = [example for example in self.examples if example.index in indexes]
+        if kept != self.examples:
+            self.examples = kept
+            self._show_examples()
 
     def clear(self) -> None:
         """Empty the query without searching."""
@@ -93,14 +95,14 @@ class QueryBar(QWidget):
             line.clear()
             line.blockSignals(False)
         self.examples = []
-        self._show_chips()
+        self._show_examples()
         self._pause.stop()
 
     def remember(self) -> None:
         """Put the words at the top of the history offered while typing."""
         text = self.text.text().strip()
         if text:
-            kept = [text, *(past for past in self._history.stringList() if past != text)][:REMEMBERED]
+            kept = [text, *(past for past in self._history.stringList() if past != text)][:HISTORY_LENGTH]
             self._history.setStringList(kept)
             QgsSettings().setValue(HISTORY, kept)
 
@@ -108,71 +110,61 @@ class QueryBar(QWidget):
         """Set the switch to what the person wanted last, if there is a model that can."""
         self.rerank.setChecked(able and QgsSettings().value(RERANK, False, bool))
 
-    def _rerank(self, wanted: bool) -> None:
+    def _switch_rerank(self, wanted: bool) -> None:
         QgsSettings().setValue(RERANK, wanted)
         self.rerank_switched.emit(wanted)
-
-    def _build(self) -> None:
-        self.text = self._line("Search for", "What to search for, in a few English words, e.g. storage tanks")
-        self.text.setShowSearchIcon(True)
-        completer = QCompleter(self._history, self)
-        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self.text.setCompleter(completer)
-        self.search_button = self._button("Search", "Search the checked rasters (Enter)", icon("search"))
-        self.search_button.clicked.connect(self._submit)
-        self.without = self._line("Without", "What the matches should not show, e.g. ships; may stay empty")
-        self.rerank = QCheckBox("&Rerank the best matches", self)
-        self.rerank.setToolTip(RERANK_TIP)
-        self.rerank.setAccessibleName("Rerank the best matches")
-        self.rerank.clicked.connect(self._rerank)
-        self.chips = QGridLayout()
-        self.chips.setSpacing(4)
-        row = QHBoxLayout()
-        row.addWidget(self.text)
-        row.addWidget(self.search_button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(row)
-        column.addWidget(self.without)
-        column.addWidget(self.rerank)
-        column.addLayout(self.chips)
-
-    def _line(self, name: str, tip: str) -> QgsFilterLineEdit:
-        line = QgsFilterLineEdit(self)
-        line.setPlaceholderText(f"{name} ...")
-        line.setToolTip(tip)
-        line.setAccessibleName(name)
-        line.textChanged.connect(self._pause.start)
-        line.returnPressed.connect(self._submit)
-        return line
-
-    def _button(self, text: str, tip: str, image: QIcon | None = None) -> QToolButton:
-        button = QToolButton(self)
-        button.setText(text)
-        button.setToolTip(tip)
-        button.setAccessibleName(text)
-        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        if image is not None:
-            button.setIcon(image)
-        return button
 
     def _submit(self) -> None:
         self._pause.stop()
         self.remember()
         self.submitted.emit()
 
-    def _show_chips(self) -> None:
-        while self.chips.count():
-            self.chips.takeAt(0).widget().deleteLater()
-        for place, example in enumerate(self.examples):
-            self.chips.addWidget(self._chip(example), place // CHIPS_A_ROW, place % CHIPS_A_ROW)
-        spacer = QLabel(self)
-        self.chips.addWidget(spacer, 0, CHIPS_A_ROW)
-        self.chips.setColumnStretch(CHIPS_A_ROW, 1)
+    def _build(self) -> None:
+        tip = tr("What to search for, in a few English words, e.g. storage tanks")
+        self.text = self._line(tr("Search for"), tip)
+        completer = QCompleter(self._history, self)
+        completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.text.setCompleter(completer)
+        tip = tr("Search the checked rasters (Enter)")
+        self.search_button = tool_button(self, tr("Search"), tr("Search"), tip)
+        self.search_button.setIcon(icon("search"))
+        self.search_button.clicked.connect(self._submit)
+        tip = tr("What the matches should not show, e.g. ships; may stay empty")
+        self.without = self._line(tr("Without"), tip)
+        self.examples_grid = QGridLayout()
+        self.examples_grid.setSpacing(4)
+        self.examples_grid.setColumnStretch(EXAMPLES_A_ROW, 1)
+        top = row(self.text, self.search_button, stretch=0)
+        column(self, top, self.without, self._build_rerank(), self.examples_grid)
 
-    def _chip(self, example: Example) -> QToolButton:
-        text = f"{'like' if example.wanted else 'not like'} tile {example.id}"
-        chip = self._button(f"{text}  ✕", f"Remove the example '{text}'")
-        chip.setAccessibleName(f"Remove the example: {text}")
-        chip.clicked.connect(lambda: self.remove_example(example))
-        return chip
+    def _build_rerank(self) -> QCheckBox:
+        tip = tr(
+            "A second model reads the 64 best matches again, together with your words, and puts them into a better "
+            "order. Scores stay as they are. It takes a second or two after each search."
+        )
+        self.rerank = named(
+            QCheckBox(tr("&Rerank the best matches"), self), tr("Rerank the best matches"), tip
+        )
+        self.rerank.clicked.connect(self._switch_rerank)
+        return self.rerank
+
+    def _line(self, name: str, tip: str) -> QgsFilterLineEdit:
+        line = named(QgsFilterLineEdit(self), name, tip)
+        line.setPlaceholderText(f"{name} ...")
+        line.textChanged.connect(self._pause.start)
+        line.returnPressed.connect(self._submit)
+        return line
+
+    def _show_examples(self) -> None:
+        while self.examples_grid.count():
+            self.examples_grid.takeAt(0).widget().deleteLater()
+        for place, example in enumerate(self.examples):
+            button = self._example_button(example)
+            self.examples_grid.addWidget(button, place // EXAMPLES_A_ROW, place % EXAMPLES_A_ROW)
+
+    def _example_button(self, example: Example) -> QToolButton:
+        text = tr("like tile {}") if example.wanted else tr("not like tile {}")
+        text = text.format(example.id)
+        button = tool_button(self, f"{text}  ✕", tr("Remove the example: {}").format(text))
+        button.clicked.connect(lambda: self.remove_example(example))
+        return button

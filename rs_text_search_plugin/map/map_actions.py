@@ -19,7 +19,7 @@ from qgis.PyQt.QtCore import QObject, Qt
 from qgis.PyQt.QtWidgets import QAction, QMenu
 
 from rs_text_search_plugin.assets import icon
-from rs_text_search_plugin.gui.rasters.raster_list import Raster
+from rs_text_search_plugin.gui.rasters.raster import Raster
 from rs_text_search_plugin.gui.search_dock import SearchDock
 
 from .tile_geometry import crs_from
@@ -83,7 +83,7 @@ class MapActions(QObject):
     def covering(self, point: QgsPointXY) -> list[Raster]:
         """Checked rasters whose index covers a point of the map."""
         crs = self.canvas.mapSettings().destinationCrs()
-        return [raster for raster in self.dock.rasters.searched() if covers(raster, point, crs)]
+        return [raster for raster in self.dock.rasters.searchable() if covers(raster, point, crs)]
 
     def missing(self, point: QgsPointXY) -> str:
         """What stands in the way of describing a point that no index covers."""
@@ -133,4 +133,4 @@ class MapActions(QObject):
         if self.covering(point):
             self.dock.describe_at(point, self.canvas.mapSettings().destinationCrs())
         else:
-            self.dock.warn("Nothing to describe here:", self.missing(point))
+            self.dock.messages.warn("Nothing to describe here:", self.missing(point))

@@ -28,8 +28,9 @@ from rs_text_search_plugin.engine_process.client import EngineClient, EngineErro
 from rs_text_search_plugin.engine_process.environment import find_python
 from rs_text_search_plugin.map.raster_source import source_of
 from rs_text_search_plugin.map.tile_geometry import wkt2_of
+from rs_text_search_plugin.translation import mark, tr
 
-MISSING = (
+MISSING = mark(
     "The search engine is not set up. Open the Text Search panel and press “Set up engine”, "
     "or point the variable RS_TEXT_SEARCH_PYTHON at a Python that has its packages."
 )
@@ -49,10 +50,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         return self.NAME
 
     def displayName(self) -> str:  # noqa: N802 - QGIS's names, here and below
-        return self.TITLE
+        return tr(self.TITLE)
 
     def shortHelpString(self) -> str:  # noqa: N802
-        return self.HELP
+        return tr(self.HELP)
 
     def icon(self) -> QIcon:
         return icon(self.ICON)
@@ -62,7 +63,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
 
     def canExecute(self) -> tuple[bool, str]:  # noqa: N802
         """Whether there is a Python to run the engine with."""
-        return (True, "") if find_python() else (False, MISSING)
+        return (True, "") if find_python() else (False, tr(MISSING))
 
     def processAlgorithm(  # noqa: N802
         self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback | None
@@ -78,7 +79,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """One operation on an engine of its own, with progress and cancel. Raises: QgsProcessingException."""
         python = find_python()
         if python is None:
-            raise QgsProcessingException(MISSING)
+            raise QgsProcessingException(tr(MISSING))
         client = EngineClient()
         client.start(python.path)
 
@@ -106,10 +107,10 @@ def checked(layer: QgsMapLayer | None) -> QgsRasterLayer:
 def index_parameters() -> list[QgsProcessingParameterDefinition]:
     """Indexes by the rasters that have one, or by their folder."""
     rasters = QgsProcessingParameterMultipleLayers(
-        RASTERS, "Indexed rasters", QgsProcessing.SourceType.TypeRaster, optional=True
+        RASTERS, tr("Indexed rasters"), QgsProcessing.SourceType.TypeRaster, optional=True
     )
     folder = QgsProcessingParameterFile(
-        INDEX, "or an index folder", QgsProcessingParameterFile.Behavior.Folder, optional=True
+        INDEX, tr("or an index folder"), QgsProcessingParameterFile.Behavior.Folder, optional=True
     )
     return [rasters, folder]
 

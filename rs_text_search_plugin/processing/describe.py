@@ -12,6 +12,7 @@ from qgis.core import (
 
 from rs_text_search_plugin.engine_process.client import Json
 from rs_text_search_plugin.map.tile_geometry import wkt2_of
+from rs_text_search_plugin.translation import mark, tr
 
 from .algorithm import EngineAlgorithm, index_parameters, indexes_of
 
@@ -25,9 +26,9 @@ class DescribeAlgorithm(EngineAlgorithm):
     """Reads out the tile at a point."""
 
     NAME = "describe"
-    TITLE = "Describe a place"
+    TITLE = mark("Describe a place")
     ICON = "describe"
-    HELP = (
+    HELP = mark(
         "Says in a sentence and in ranked tags what the tile at a point shows: land cover, use, objects.\n\n"
         "The raster must have been indexed with “Index raster for text search”. Where several tiles cover "
         "the point, the one whose centre is nearest is described. It says when it is not sure."
@@ -35,11 +36,11 @@ class DescribeAlgorithm(EngineAlgorithm):
 
     def initAlgorithm(self, configuration: Json | None = None) -> None:  # noqa: N802 - QGIS's name
         """Declare parameters and outputs."""
-        for parameter in (*index_parameters(), QgsProcessingParameterPoint(POINT, "Place")):
+        for parameter in (*index_parameters(), QgsProcessingParameterPoint(POINT, tr("Place"))):
             self.addParameter(parameter)
-        self.addOutput(QgsProcessingOutputString(SENTENCE, "Sentence"))
-        self.addOutput(QgsProcessingOutputString(TAGS, "Tags"))
-        self.addOutput(QgsProcessingOutputNumber(TILE_ID, "Tile"))
+        self.addOutput(QgsProcessingOutputString(SENTENCE, tr("Sentence")))
+        self.addOutput(QgsProcessingOutputString(TAGS, tr("Tags")))
+        self.addOutput(QgsProcessingOutputNumber(TILE_ID, tr("Tile")))
 
     def work(self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> Json:
         """Describe, and log the tags."""

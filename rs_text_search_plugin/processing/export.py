@@ -15,6 +15,7 @@ from qgis.core import (
 )
 
 from rs_text_search_plugin.engine_process.client import Json
+from rs_text_search_plugin.translation import mark, tr
 
 from .algorithm import EngineAlgorithm
 from .search import FIELDS
@@ -32,9 +33,9 @@ class ExportAlgorithm(EngineAlgorithm):
     """Writes a layer of matches as the panel's export does."""
 
     NAME = "export"
-    TITLE = "Export matches"
+    TITLE = mark("Export matches")
     ICON = "export"
-    HELP = (
+    HELP = mark(
         "Writes matches of “Search rasters with words” to a shapefile, GeoPackage, GeoJSON, FlatGeobuf or "
         "GeoParquet file; the ending of the file's name decides.\n\n"
         "The table has rank, score, query, model, raster, tile_id and region. Field names fit a shapefile; "
@@ -44,9 +45,9 @@ class ExportAlgorithm(EngineAlgorithm):
     def initAlgorithm(self, configuration: Json | None = None) -> None:  # noqa: N802 - QGIS's name
         """Declare parameters and outputs."""
         polygons = [QgsProcessing.SourceType.TypeVectorPolygon]
-        self.addParameter(QgsProcessingParameterFeatureSource(INPUT, "Matches", polygons))
-        self.addParameter(QgsProcessingParameterFileDestination(OUTPUT, "File", FORMATS))
-        self.addOutput(QgsProcessingOutputNumber(FEATURES, "Footprints written"))
+        self.addParameter(QgsProcessingParameterFeatureSource(INPUT, tr("Matches"), polygons))
+        self.addParameter(QgsProcessingParameterFileDestination(OUTPUT, tr("File"), FORMATS))
+        self.addOutput(QgsProcessingOutputNumber(FEATURES, tr("Footprints written")))
 
     def work(self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> Json:
         """Export, and pass warnings on."""

@@ -18,6 +18,7 @@ from qgis.core import (
 
 from rs_text_search_plugin.engine_process.client import Json
 from rs_text_search_plugin.map.raster_source import shown_bands, source_of
+from rs_text_search_plugin.translation import mark, tr
 
 from .algorithm import EngineAlgorithm, advanced, area_of, checked, decimals
 
@@ -39,14 +40,14 @@ class IndexAlgorithm(EngineAlgorithm):
     """Embeds every tile of a raster; what is done already is kept."""
 
     NAME = "index"
-    TITLE = "Index raster for text search"
+    TITLE = mark("Index raster for text search")
     ICON = "index"
-    HELP = (
-        "Cuts a raster into tiles and stores what a model sees in each, so that words can find it.\n\n"
+    HELP = mark(
+        "Cuts a raster into tiles and stores an embedding of each, so that words can find it.\n\n"
         "The index is a folder beside the raster, named like it with .rsidx at the end, or in the user's "
         "cache where the raster's folder cannot be written. Run it again after an interruption and it goes "
         "on where it stopped.\n\n"
-        "Tile size: 0 takes the size the model sees. Smaller tiles find smaller things and take longer. "
+        "Tile size: 0 takes the model's input size. Smaller tiles find smaller things and take longer. "
         "Overlap: how much neighbouring tiles share, 0 to 0.9; it finds what lies on a border. "
         "Bands: those that become red, green and blue, in this order, or one that becomes grey; by default "
         "those that the layer shows."
@@ -55,33 +56,38 @@ class IndexAlgorithm(EngineAlgorithm):
     def initAlgorithm(self, configuration: Json | None = None) -> None:  # noqa: N802 - QGIS's name
         """Declare parameters and outputs."""
         real = QgsProcessingParameterNumber.Type.Double
-        bands = QgsProcessingParameterBand(BANDS, "Bands", None, INPUT, optional=True, allowMultiple=True)
+        bands = QgsProcessingParameterBand(BANDS, tr("Bands"), None, INPUT, optional=True, allowMultiple=True)
         output = QgsProcessingParameterFolderDestination(
-            OUTPUT, "Index folder (beside the raster when not set)", optional=True, createByDefault=False
+            OUTPUT, tr("Index folder (beside the raster when not set)"), optional=True, createByDefault=False
         )
         for parameter in (
-            QgsProcessingParameterRasterLayer(INPUT, "Raster"),
+            QgsProcessingParameterRasterLayer(INPUT, tr("Raster")),
             decimals(
-                1, QgsProcessingParameterNumber(TILE_SIZE, "Tile size (0: automatic)", real, 0, minValue=0)
+                1,
+                QgsProcessingParameterNumber(TILE_SIZE, tr("Tile size (0: automatic)"), real, 0, minValue=0),
             ),
-            QgsProcessingParameterEnum(UNIT, "Tile size is in", ["pixels", "metres"], defaultValue=PIXELS),
-            decimals(2, QgsProcessingParameterNumber(OVERLAP, "Overlap", real, 0, minValue=0, maxValue=0.9)),
-            QgsProcessingParameterExtent(EXTENT, "Only in this area", optional=True),
+            QgsProcessingParameterEnum(
+                UNIT, tr("Tile size is in"), [tr("pixels"), tr("metres")], defaultValue=PIXELS
+            ),
+            decimals(
+                2, QgsProcessingParameterNumber(OVERLAP, tr("Overlap"), real, 0, minValue=0, maxValue=0.9)
+            ),
+            QgsProcessingParameterExtent(EXTENT, tr("Only in this area"), optional=True),
             bands,
-            advanced(QgsProcessingParameterString(MODEL, "Model", "compact")),
-            advanced(QgsProcessingParameterString(DEVICE, "Device (auto, cpu, cuda:0, ...)", "auto")),
-            advanced(QgsProcessingParameterBoolean(RESTART, "Begin anew", False)),
+            advanced(QgsProcessingParameterString(MODEL, tr("Model"), "compact")),
+            advanced(QgsProcessingParameterString(DEVICE, tr("Device (auto, cpu, cuda:0, ...)"), "auto")),
+            advanced(QgsProcessingParameterBoolean(RESTART, tr("Begin anew"), False)),
             output,
         ):
             self.addParameter(parameter)
-        self.addOutput(QgsProcessingOutputNumber(TILES, "Tiles indexed"))
+        self.addOutput(QgsProcessingOutputNumber(TILES, tr("Tiles indexed")))
 
     def work(self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> Json:
-        """Index, and say what was left out."""
+        """Index, and report what was left out."""
         report = self.ask("index", self._request(parameters, context), feedback)
         feedback.pushInfo(
             f"{report['tiles']:,} tiles in {report['seconds']:.0f} s ({report['tiles_per_s']:.0f} a second) "
-            f"on {report['device']}; {report['empty']:,} without picture."
+            f"on {report['device']}; {report['empty']:,} without valid pixels."
         )
         for gap in report["unreadable"]:
             feedback.pushWarning(f"Not readable: {gap['window']} ({gap['reason']})")

@@ -32,6 +32,7 @@ from qgis.PyQt.QtCore import QVariant
 from rs_text_search_plugin.engine_process.client import Json
 from rs_text_search_plugin.map.styles import style_heat, style_matches
 from rs_text_search_plugin.map.tile_geometry import crs_from, tile_geometry
+from rs_text_search_plugin.translation import mark, tr
 
 from .algorithm import EngineAlgorithm, advanced, area_of, index_parameters, indexes_of
 
@@ -75,7 +76,7 @@ class Style(QgsProcessingLayerPostProcessorInterface):
         self.colour(layer)
 
     def attach(self, output: str, name: str, context: QgsProcessingContext) -> None:
-        """See to an output, if the person wants it loaded, and call it by what was searched for."""
+        """Style an output, if the person wants it loaded, and name it by the query."""
         if context.willLoadLayerOnCompletion(output):
             details = context.layerToLoadOnCompletionDetails(output)
             details.name = name if details.name in UNNAMED else details.name
@@ -89,16 +90,16 @@ class SearchAlgorithm(EngineAlgorithm):
     """Ranks the tiles of indexes by how well they fit a text."""
 
     NAME = "search"
-    TITLE = "Search rasters with words"
+    TITLE = mark("Search rasters with words")
     ICON = "search"
-    HELP = (
+    HELP = mark(
         "Finds the places of indexed rasters that show what the text says, best first.\n\n"
         "Choose rasters that were indexed with “Index raster for text search”, or an index folder. "
         "Write a few English words, such as: storage tanks near the sea.\n\n"
         "The score is 0 to 100 and means the same on every raster: from 80 a place is strong, from 50 "
         "possible, below 50 nothing is claimed. “Nothing stands out” is an answer.\n\n"
         "Without: what must not be there. Heat: the score of every tile as a raster, for one index. Rerank: a "
-        "second model (MTGFE-style, see Models in the search panel) looks at the best 64 again and puts them into a "
+        "second model (MTGFE-style, see Models in the search panel) reads the best 64 again and puts them into a "
         "better order; scores stay."
     )
 
@@ -107,22 +108,24 @@ class SearchAlgorithm(EngineAlgorithm):
         whole = QgsProcessingParameterNumber.Type.Integer
         for parameter in (
             *index_parameters(),
-            QgsProcessingParameterString(TEXT, "What to search for"),
-            QgsProcessingParameterString(WITHOUT, "Without", optional=True),
-            QgsProcessingParameterNumber(TOP, "At most this many matches", whole, 200, minValue=1),
-            QgsProcessingParameterNumber(MIN_SCORE, "Lowest score", whole, 0, minValue=0, maxValue=100),
-            QgsProcessingParameterExtent(EXTENT, "Only in this area", optional=True),
-            advanced(QgsProcessingParameterBoolean(RERANK, "Rerank the best matches", False)),
-            QgsProcessingParameterFeatureSink(OUTPUT, "Matches", QgsProcessing.SourceType.TypeVectorPolygon),
-            QgsProcessingParameterRasterDestination(HEAT, "Heat", optional=True, createByDefault=False),
+            QgsProcessingParameterString(TEXT, tr("What to search for")),
+            QgsProcessingParameterString(WITHOUT, tr("Without"), optional=True),
+            QgsProcessingParameterNumber(TOP, tr("At most this many matches"), whole, 200, minValue=1),
+            QgsProcessingParameterNumber(MIN_SCORE, tr("Lowest score"), whole, 0, minValue=0, maxValue=100),
+            QgsProcessingParameterExtent(EXTENT, tr("Only in this area"), optional=True),
+            advanced(QgsProcessingParameterBoolean(RERANK, tr("Rerank the best matches"), False)),
+            QgsProcessingParameterFeatureSink(
+                OUTPUT, tr("Matches"), QgsProcessing.SourceType.TypeVectorPolygon
+            ),
+            QgsProcessingParameterRasterDestination(HEAT, tr("Heat"), optional=True, createByDefault=False),
         ):
             self.addParameter(parameter)
-        self.addOutput(QgsProcessingOutputString(VERDICT, "Verdict"))
-        self.addOutput(QgsProcessingOutputNumber(STRONG, "Strong places"))
-        self.addOutput(QgsProcessingOutputNumber(POSSIBLE, "Possible places"))
+        self.addOutput(QgsProcessingOutputString(VERDICT, tr("Verdict")))
+        self.addOutput(QgsProcessingOutputNumber(STRONG, tr("Strong places")))
+        self.addOutput(QgsProcessingOutputNumber(POSSIBLE, tr("Possible places")))
 
     def work(self, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> Json:
-        """Search, write the matches, say what stands out."""
+        """Search, write the matches, report what stands out."""
         heat = self.parameterAsOutputLayer(parameters, HEAT, context)
         request = {
             "indexes": indexes_of(self, parameters, context),

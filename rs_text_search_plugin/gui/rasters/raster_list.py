@@ -2,76 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from qgis.core import QgsProject, QgsRasterLayer
 from qgis.PyQt.QtCore import QPoint, Qt, pyqtSignal
 from qgis.PyQt.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTreeWidget, QTreeWidgetItem, QWidget
 
-from rs_text_search_plugin.gui.wording import count
+from rs_text_search_plugin.gui.controls import named
 from rs_text_search_plugin.map.layer_group import RESULT_PROPERTY
-from rs_text_search_plugin.map.raster_source import shown_bands, source_of
+from rs_text_search_plugin.translation import tr
 
-COMPLETE = "complete"
-SEARCHABLE = (COMPLETE, "unfinished")
+from .raster import Raster, explanation, raster_of, state_text
+
 ROWS_MIN, ROWS_MAX = 2, 6
-OTHER_MODEL = "other-model"
-OUTDATED = ("stale", OTHER_MODEL, "damaged")
-STATE_WORDS = {"none": "not indexed", "stale": "raster changed", "damaged": "index damaged"}
-
-
-@dataclass
-class Raster:
-    """A raster layer of the project. `reason` says why it cannot be indexed, empty when it can."""
-
-    layer_id: str
-    name: str
-    source: str = ""
-    reason: str = ""
-    bands: list[int] = field(default_factory=list)
-    """The bands the layer shows as red, green and blue, 1-based; empty for the engine's choice."""
-    info: dict[str, Any] = field(default_factory=dict)
-    """What the engine says about its index; empty until asked."""
-
-    @property
-    def state(self) -> str:
-        return str(self.info.get("state", ""))
-
-    @property
-    def searchable(self) -> bool:
-        return self.state in SEARCHABLE and bool(self.info["tiles"])
-
-
-def raster_of(layer: QgsRasterLayer) -> Raster:
-    """What the panel needs to know of a raster layer."""
-    if layer.providerType() != "gdal":
-        reason = f"Only what GDAL reads can be indexed; this layer comes from '{layer.providerType()}'."
-        return Raster(layer.id(), layer.name(), reason=reason)
-    if not layer.isValid():
-        return Raster(
-            layer.id(), layer.name(), reason="The raster cannot be opened. Repair the layer's data source."
-        )
-    return Raster(layer.id(), layer.name(), source_of(layer), bands=shown_bands(layer))
-
-
-def state_words(info: dict[str, Any]) -> str:
-    """The state of an index in two or three words."""
-    if info["state"] == COMPLETE:
-        return count(info["tiles"], "tile")
-    if info["state"] == "unfinished":
-        return f"unfinished, {100 * info['tiles'] // max(1, info['tiles_planned'])} %"
-    if info["state"] == OTHER_MODEL:
-        return f"made with {info['model']}"
-    return STATE_WORDS.get(info["state"], str(info["state"]))
-
-
-def detail(info: dict[str, Any]) -> str:
-    """The state of an index in a sentence, and what to do about it."""
-    said: str = info.get("detail", "")
-    if info.get("state") == OTHER_MODEL:
-        said += "; to search it choose that model under Settings, or index the raster again"
-    return said
 
 
 class RasterList(QTreeWidget):
@@ -85,15 +28,7 @@ class RasterList(QTreeWidget):
         super().__init__(parent)
         self.rasters: list[Raster] = []
         self._unchecked: set[str] = set()  # layer ids; everything else is searched
-        self.setHeaderLabels(["Raster", "Index"])
-        self.setRootIsDecorated(False)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
-        self.header().setStretchLastSection(False)
-        self.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
-        self.setAccessibleName("Rasters to search")
-        self.setToolTip("Checked rasters are searched. Each shows the state of its index.")
+        self._set_up()
         self.itemChanged.connect(self._remember_check)
         self.customContextMenuRequested.connect(self._open_menu)
         self._project = QgsProject.instance()
@@ -107,22 +42,39 @@ class RasterList(QTreeWidget):
 
     def sync(self) -> None:
         """Read the raster layers off the project, keeping what is known about those that stayed."""
-        known = {raster.source: raster.info for raster in self.rasters}
-        layers = [layer for layer in self._project.mapLayers().values() if isinstance(layer, QgsRasterLayer)]
-        layers = [layer for layer in layers if not layer.customProperty(RESULT_PROPERTY)]
+        known = {raster.source: raster for raster in self.rasters}
         before = {raster.layer_id for raster in self.rasters}
-        self.rasters = sorted((raster_of(layer) for layer in layers), key=lambda raster: raster.name.lower())
+        self.rasters = sorted(
+            map(raster_of, rasters_of(self._project)), key=lambda raster: raster.name.lower()
+        )
         for raster in self.rasters:
-            raster.info = known.get(raster.source, {})
-        self._fill()
+            if raster.source in known:
+                raster.info, raster.failure = known[raster.source].info, known[raster.source].failure
+        self.show_rasters()
         if before != {raster.layer_id for raster in self.rasters}:
             self.changed.emit()
 
     def show_states(self, infos: dict[str, dict[str, Any]]) -> None:
-        """Take what the engine says about the index of each source."""
+        """Take what the engine reports about the index of each source."""
         for raster in self.rasters:
             raster.info = infos.get(raster.source, raster.info)
-        self._fill()
+        self.show_rasters()
+
+    def show_failure(self, source: str, reason: str) -> None:
+        """Remember why a raster could not be indexed; an empty reason forgets it."""
+        for raster in self.rasters:
+            if raster.source == source:
+                raster.failure = reason
+        self.show_rasters()
+
+    def show_rasters(self) -> None:
+        """Draw the rows anew."""
+        self.blockSignals(True)
+        self.clear()
+        for raster in self.rasters:
+            self.addTopLevelItem(self._item(raster))
+        self.blockSignals(False)
+        self._fit_height()
 
     def sources(self) -> list[str]:
         """Sources of all rasters that can be indexed."""
@@ -130,9 +82,8 @@ class RasterList(QTreeWidget):
 
     def checked(self) -> list[Raster]:
         """Rasters that are checked and can be indexed."""
-        return [
-            raster for raster in self.rasters if not raster.reason and raster.layer_id not in self._unchecked
-        ]
+        able = [raster for raster in self.rasters if not raster.reason]
+        return [raster for raster in able if raster.layer_id not in self._unchecked]
 
     def raster(self, layer_id: str) -> Raster | None:
         """The raster of a layer, None when it is gone."""
@@ -141,17 +92,21 @@ class RasterList(QTreeWidget):
     def menu(self, raster: Raster) -> QMenu:
         """What can be done with one raster."""
         menu = QMenu(self)
-        action = menu.addAction("Index again from scratch", lambda: self.rebuild_wanted.emit(raster.layer_id))
-        action.setEnabled(not raster.reason)
+        rebuild = menu.addAction(tr("Index again from scratch ..."))
+        rebuild.triggered.connect(lambda: self.rebuild_wanted.emit(raster.layer_id))
+        rebuild.setEnabled(not raster.reason)
         return menu
 
-    def _fill(self) -> None:
-        self.blockSignals(True)
-        self.clear()
-        for raster in self.rasters:
-            self.addTopLevelItem(self._item(raster))
-        self.blockSignals(False)
-        self._fit_height()
+    def _set_up(self) -> None:
+        self.setHeaderLabels([tr("Raster"), tr("Index")])
+        self.setRootIsDecorated(False)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.header().setStretchLastSection(False)
+        self.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        tip = tr("Checked rasters are searched. Each shows the state of its index.")
+        named(self, tr("Rasters to search"), tip)
 
     def _fit_height(self) -> None:
         """As high as the list is long, within limits, so that the matches get the rest."""
@@ -160,7 +115,7 @@ class RasterList(QTreeWidget):
         self.setFixedHeight(self.header().sizeHint().height() + rows * row + 2 * self.frameWidth())
 
     def _item(self, raster: Raster) -> QTreeWidgetItem:
-        item = QTreeWidgetItem([raster.name, self._state(raster)])
+        item = QTreeWidgetItem([raster.name, state_text(raster)])
         item.setData(0, Qt.ItemDataRole.UserRole, raster.layer_id)
         if raster.reason:
             item.setFlags(Qt.ItemFlag.ItemIsSelectable)
@@ -168,14 +123,8 @@ class RasterList(QTreeWidget):
             on = raster.layer_id not in self._unchecked
             item.setCheckState(0, Qt.CheckState.Checked if on else Qt.CheckState.Unchecked)
         for column in (0, 1):
-            item.setToolTip(column, raster.reason or detail(raster.info) or raster.source)
+            item.setToolTip(column, explanation(raster))
         return item
-
-    @staticmethod
-    def _state(raster: Raster) -> str:
-        if raster.reason:
-            return "cannot be indexed"
-        return state_words(raster.info) if raster.info else "..."
 
     def _remember_check(self, item: QTreeWidgetItem) -> None:
         layer_id = item.data(0, Qt.ItemDataRole.UserRole)
@@ -190,3 +139,9 @@ class RasterList(QTreeWidget):
         raster = self.raster(item.data(0, Qt.ItemDataRole.UserRole)) if item else None
         if raster is not None:
             self.menu(raster).exec(self.viewport().mapToGlobal(position))
+
+
+def rasters_of(project: QgsProject) -> list[QgsRasterLayer]:
+    """The raster layers of a project that are not ours."""
+    layers = [layer for layer in project.mapLayers().values() if isinstance(layer, QgsRasterLayer)]
+    return [layer for layer in layers if not layer.customProperty(RESULT_PROPERTY)]

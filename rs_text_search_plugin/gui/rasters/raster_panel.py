@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from qgis.core import QgsProject
 from qgis.gui import QgsCollapsibleGroupBox
 from qgis.PyQt.QtCore import pyqtSignal
-from qgis.PyQt.QtWidgets import QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QMessageBox, QVBoxLayout, QWidget
 
-from rs_text_search_plugin.engine_process.client import EngineClient
-from rs_text_search_plugin.gui.wording import count, duration
+from rs_text_search_plugin.engine_process.client import EngineClient, EngineError
+from rs_text_search_plugin.gui.controls import fill, wrapped_label
+from rs_text_search_plugin.gui.quantities import duration, rasters, tiles
+from rs_text_search_plugin.translation import tr, tr_count
 
-from .index_panel import IndexPanel
-from .index_queue import IndexQueue, arguments
-from .raster_list import COMPLETE, OTHER_MODEL, Raster, RasterList
+from .index_panel import IndexPanel, percent
+from .index_queue import REPLACE, IndexQueue, arguments
+from .raster import Raster
+from .raster_list import RasterList
+
+Json = dict[str, Any]
+MARGIN = 6
+"""px"""
 
 
 class RasterPanel(QgsCollapsibleGroupBox):
-    """Keeps the list of rasters, the index settings and the queue in step."""
+    """Keeps the list of rasters, the index settings and the queue in step; one line once all is indexed."""
 
     refreshed = pyqtSignal()
     """The states of the indexes are known anew."""
@@ -26,19 +34,24 @@ class RasterPanel(QgsCollapsibleGroupBox):
     """A raster is indexed: a sentence and its details."""
     failed = pyqtSignal(object)
     """An EngineError."""
+    progressed = pyqtSignal()
+    """The index under way has grown."""
 
     def __init__(self, engine: EngineClient, parent: QWidget | None = None) -> None:
-        super().__init__("Rasters", parent)
+        super().__init__(tr("Rasters"), parent)
         self.setObjectName("rasters")
+        self.setSaveCollapsedState(False)
         self.engine = engine
         self.list = RasterList(self)
+        self.failures = wrapped_label(self, tr("Rasters that could not be indexed"))
         self.indexing = IndexPanel(self)
         self.queue = IndexQueue(engine, self)
-        self._planned: list[dict[str, Any]] = []
-        column = QVBoxLayout(self)
-        column.setContentsMargins(6, 6, 6, 6)
-        column.addWidget(self.list)
-        column.addWidget(self.indexing)
+        self._planned: list[Json] = []
+        self._progress: Json = {}
+        self._settled = False  # nothing is left to index: the box is one line unless the person opens it
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
+        fill(layout, self.list, self.failures, self.indexing)
         self._connect()
         self.list.sync()
 
@@ -46,26 +59,60 @@ class RasterPanel(QgsCollapsibleGroupBox):
         """Let go of the project and stop what runs."""
         self.queue.cancel()
         self.list.detach()
-        QgsProject.instance().layersWillBeRemoved.disconnect(self._layers_leave)
+        QgsProject.instance().layersWillBeRemoved.disconnect(self._remove)
 
-    def searched(self) -> list[Raster]:
+    # ---- what is searched ----
+
+    def searchable(self) -> list[Raster]:
         """Checked rasters that have an index."""
         return [raster for raster in self.list.checked() if raster.searchable]
 
-    def indexes(self) -> list[str]:
-        """Index folders of the checked rasters."""
-        return [raster.info["index"] for raster in self.searched()]
+    def searched(self) -> list[Raster]:
+        """Those of `searchable` that one search can take: indexed with the model of most of them."""
+        able = self.searchable()
+        models = Counter(raster.info["model"] for raster in able)
+        chosen = self.indexing.settings.options().get("model")
+        best = max(models, key=lambda model: (models[model], model == chosen), default=None)
+        return [raster for raster in able if raster.info["model"] == best]
 
-    def why_none(self) -> str:
+    def indexes(self) -> list[str]:
+        """Index folders of the rasters that are searched."""
+        return [raster.index for raster in self.searched()]
+
+    def stamps(self) -> set[tuple[str, int, int]]:
+        """What a search reads now; it differs once a raster came, went, or was indexed anew."""
+        return {raster.stamp() for raster in self.searched()}
+
+    def left_out(self) -> str:
+        """Which indexed rasters are not searched, and why; empty when all are."""
+        searched = self.searched()
+        others = [raster for raster in self.searchable() if raster not in searched]
+        if not others:
+            return ""
+        names = ", ".join(f"{raster.name} ({raster.info['model']})" for raster in others)
+        return tr(
+            "Indexed with another model and not searched: {}. Uncheck the rest to search there."
+        ).format(names)
+
+    def reason_for_none(self) -> str:
         """Why no checked raster can be searched, and what to do."""
-        models = self._other_models()
-        if models:
-            return f"Indexed with {models}: choose that model under Settings, or index again."
-        return "None of the checked rasters is indexed yet: press Index first."
+        if self.queue.current is not None:
+            text = tr("{} is being indexed ({} %). The search starts by itself as soon as there are tiles.")
+            return text.format(self.queue.current.name, percent(self._progress))
+        return tr("None of the checked rasters is indexed yet: press Index first.")
+
+    def progress_note(self) -> str:
+        """What a search meanwhile answers from."""
+        if self.queue.current is None:
+            return ""
+        text = tr("{} is being indexed ({} %); the search answers from the tiles that are done.")
+        return text.format(self.queue.current.name, percent(self._progress))
 
     def names(self) -> dict[str, str]:
         """Index folder -> what its raster is called in the project."""
-        return {raster.info["index"]: raster.name for raster in self.list.rasters if raster.info}
+        return {raster.index: raster.name for raster in self.list.rasters if raster.index}
+
+    # ---- states ----
 
     def refresh(self) -> None:
         """Ask the engine for the state of every index."""
@@ -74,78 +121,126 @@ class RasterPanel(QgsCollapsibleGroupBox):
             self._show_due()
             return
 
-        def take(answer: dict[str, Any]) -> None:
+        def take(answer: Json) -> None:
             self.list.show_states(dict(zip(sources, answer["indexes"])))
             self._show_due()
 
-        model = {name: value for name, value in self.indexing.options().items() if name == "model"}
-        self.engine.request("info", {"sources": sources, **model}, take, self.failed.emit)
+        self.engine.request("info", {"sources": sources}, take, self.failed.emit)
 
     def index_layer(self, layer_id: str) -> None:
         """Index one layer with the settings shown."""
-        self.queue.add([r for r in self.list.rasters if r.layer_id == layer_id], self.indexing.options())
+        chosen = [raster for raster in self.list.rasters if raster.layer_id == layer_id]
+        self.queue.add(chosen, self.indexing.settings.options())
 
     def _due(self) -> list[Raster]:
-        return [raster for raster in self.list.checked() if raster.state != COMPLETE]
+        return [raster for raster in self.list.checked() if raster.due]
 
-    def _other_models(self) -> str:
-        """Models that checked rasters are indexed with, other than the one chosen."""
-        made = {raster.info["model"] for raster in self.list.checked() if raster.state == OTHER_MODEL}
-        return " and ".join(sorted(made))
+    def _compare_settings(self) -> None:
+        settings = self.indexing.settings
+        for raster in self.list.rasters:
+            raster.settings_differ = raster.searchable and settings.differ_from(raster.info)
 
     def _show_due(self) -> None:
-        self.setTitle(f"Rasters ({len(self.searched())} of {len(self.list.rasters)} searched)")
+        self._compare_settings()
+        self._show_failures()
+        due = self._due()
+        self.setTitle(self._summary(len(due)))
         if not self.queue.running():
-            due = self._due()
             self.indexing.show_due(len(due))
             self._plan(due)
+            self._collapse(bool(self.list.checked()) and not due)
         self.refreshed.emit()
+
+    def _summary(self, due: int) -> str:
+        if due or not self.searchable():
+            searchable, all_of_them = len(self.searchable()), len(self.list.rasters)
+            return tr("Rasters ({} of {} indexed)").format(searchable, all_of_them)
+        number = sum(raster.info["tiles"] for raster in self.searchable())
+        return f"{rasters(len(self.searchable()))}, {tiles(number)}"
+
+    def _collapse(self, settled: bool) -> None:
+        if settled != self._settled:
+            self._settled = settled
+            self.setCollapsed(settled)
+
+    def _show_failures(self) -> None:
+        failed = [raster for raster in self.list.rasters if raster.failure]
+        self.failures.setText("\n".join(f"{raster.name}: {raster.failure}" for raster in failed))
+        self.failures.setVisible(bool(failed))
+
+    # ---- indexing ----
 
     def _plan(self, due: list[Raster]) -> None:
         """Ask for an estimate unless it would be the same: the engine measures its speed for it."""
-        options = self.indexing.options()
+        options = self.indexing.settings.options()
         question = [arguments(raster, options) for raster in due]
         if due and self.engine.is_ready() and question != self._planned:
             self._planned = question
-            self.indexing.estimate.setText("Estimating ...")
+            self.indexing.estimate.setText(tr("Estimating ..."))
             self.queue.plan(due, options, self._show_plans)
 
-    def _show_plans(self, plans: list[dict[str, Any]]) -> None:
+    def _show_plans(self, plans: list[Json]) -> None:
         if not self.queue.running():
-            models = self._other_models()
-            self.indexing.show_plans(plans, [f"replaces the index made with {models}"] if models else [])
+            models = sorted({raster.info["model"] for raster in self._due() if raster.outdated})
+            note = tr("replaces the index made with {}").format(", ".join(map(str, models)))
+            self.indexing.show_plans(plans, [note] if models else [])
 
     def _index_due(self) -> None:
-        self.queue.add(self._due(), self.indexing.options())
+        self.queue.add(self._due(), self.indexing.settings.options())
 
     def _rebuild(self, layer_id: str) -> None:
-        again = [raster for raster in self.list.rasters if raster.layer_id == layer_id]
-        self.queue.add(again, {**self.indexing.options(), "mode": "restart"})
+        raster = self.list.raster(layer_id)
+        if raster is not None and (not raster.searchable or self._may_replace(raster)):
+            self.queue.add([raster], {**self.indexing.settings.options(), **REPLACE})
 
-    def _indexed(self, name: str, report: dict[str, Any]) -> None:
-        details = f"{count(report['tiles'], 'tile')} in {duration(report['seconds'])} on {report['device']}"
-        skipped = len(report["unreadable"])
-        self.indexed.emit(
-            f"{name} is indexed.",
-            details + (f"; {count(skipped, 'part')} could not be read" if skipped else ""),
+    def _may_replace(self, raster: Raster) -> bool:
+        question = tr(
+            "Index {} again from scratch? Its present index ({}) stays until the new one is complete."
         )
+        text = question.format(raster.name, tiles(raster.info["tiles"]))
+        answer = QMessageBox.question(self, tr("Index again"), text)
+        return bool(answer == QMessageBox.StandardButton.Yes)
+
+    def _show_progress(self, raster: Raster, progress: Json) -> None:
+        self._progress = progress
+        if not progress:
+            self.list.show_failure(raster.source, "")
+            self._show_failures()
+            self._collapse(False)
+        self.indexing.show_progress(raster.name, progress)
+        self.progressed.emit()
+
+    def _indexed(self, raster: Raster, report: Json) -> None:
+        details = tr("{} in {} on {}").format(
+            tiles(report["tiles"]), duration(report["seconds"]), report["device"]
+        )
+        unreadable = len(report["unreadable"])
+        if unreadable:
+            details += "; " + tr_count("%n tile could not be read", "%n tiles could not be read", unreadable)
+        self.indexed.emit(tr("{} is indexed.").format(raster.name), details)
+
+    def _index_failed(self, raster: Raster, error: EngineError) -> None:
+        if error.kind != "Cancelled":
+            self.list.show_failure(raster.source, str(error))
+        self.failed.emit(error)
 
     def _ended(self) -> None:
         self.indexing.end_progress()
         self._planned = []
+        self._progress = {}
         self.refresh()
 
-    def _layers_leave(self, layer_ids: list[str]) -> None:
-        self.queue.drop(set(layer_ids))
+    def _remove(self, layer_ids: list[str]) -> None:
+        self.queue.remove(set(layer_ids))
 
     def _connect(self) -> None:
         self.list.changed.connect(self.refresh)
         self.list.rebuild_wanted.connect(self._rebuild)
         self.indexing.index_wanted.connect(self._index_due)
         self.indexing.cancel_wanted.connect(self.queue.cancel)
-        self.indexing.settings_changed.connect(self.refresh)
-        self.queue.progress.connect(self.indexing.show_progress)
+        self.indexing.settings.changed.connect(self._show_due)
+        self.queue.progress.connect(self._show_progress)
         self.queue.indexed.connect(self._indexed)
-        self.queue.failed.connect(self.failed)
+        self.queue.failed.connect(self._index_failed)
         self.queue.ended.connect(self._ended)
-        QgsProject.instance().layersWillBeRemoved.connect(self._layers_leave)
+        QgsProject.instance().layersWillBeRemoved.connect(self._remove)

@@ -1,21 +1,30 @@
-"""The matches in hand: what was found, in words, the filter, the gallery and what can be done with them."""
+"""The result on screen: what was found in words, the filter, the gallery and what can be done with it."""
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
 
 from rs_text_search_plugin.assets import icon
 from rs_text_search_plugin.contracts.scores import POSSIBLE
-from rs_text_search_plugin.gui.wording import count
+from rs_text_search_plugin.gui.controls import column, named, push_button, row, wrapped_label
+from rs_text_search_plugin.gui.quantities import matches
+from rs_text_search_plugin.translation import tr
 
 from .match_gallery import MatchGallery
 from .score_slider import ScoreSlider
 
-FETCHED = 1000  # matches asked of the engine; the filter works on these
-SHOWN = 50  # matches shown until the person asks for more
+Json = dict[str, Any]
+FETCHED = 1000
+"""Matches asked of the engine; the filter works on these."""
+SHOWN = 50
+"""Matches shown until the person asks for more."""
+NEAREST = 6
+"""Places shown in grey when nothing stands out."""
+NEAREST_LINK, PHRASE_LINK = "nearest", "phrase:"
 
 
 class ResultsPanel(QWidget):
@@ -23,73 +32,103 @@ class ResultsPanel(QWidget):
 
     filtered = pyqtSignal(int, int)
     """Lowest score and last rank shown."""
+    phrase_chosen = pyqtSignal(str)
+    """A suggested phrase to search for."""
     export_wanted = pyqtSignal()
     heat_wanted = pyqtSignal(bool)
     clear_wanted = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.result: dict[str, Any] = {}
+        self.result: Json = {}
         self._nearest_of = ""  # the query whose nearest matches are shown although none is claimed
-        self.verdict = QLabel(self)
-        self.verdict.setWordWrap(True)
-        self.verdict.setAccessibleName("What the search found")
-        self.verdict.setToolTip(
-            "What the search found: 80 is strong, 50 is possible, below nothing is claimed"
-        )
-        self.verdict.setTextInteractionFlags(
-            Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
-        )
-        self.verdict.linkActivated.connect(self._show_nearest)
+        tip = tr("What the search found: 80 is strong, 50 is possible, below nothing is claimed")
+        self.verdict = self._link_label(tr("What the search found"), tip)
+        self.advice = self._link_label(tr("What else to search for"))
         self.gallery = MatchGallery(self)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.verdict)
-        column.addWidget(self._build_filter())
-        column.addWidget(self.gallery, 1)
-        column.addLayout(self._build_buttons())
-        column.addStretch()
+        self.note = wrapped_label(self, tr("What was not searched"))
+        self.note.setTextFormat(Qt.TextFormat.PlainText)
+        layout = column(self, self.verdict, self.note, self._build_filter(), self.advice)
+        layout.addWidget(self.gallery, 1)
+        layout.addLayout(self._build_buttons())
+        layout.addStretch()
         self.show_result({}, {})
 
-    def show_result(self, result: dict[str, Any], names: dict[str, str]) -> None:
-        """Show a search's result, empty for none; `names` maps an index folder to its raster's name."""
+    def show_result(
+        self, result: Json, names: dict[str, str], stamps: dict[str, object] | None = None
+    ) -> None:
+        """Show a search's result, empty for none; see `MatchModel.set_matches` for `names` and `stamps`."""
         if self._nearest_of not in ("", result.get("query", "")):
             self._nearest_of = ""
             self.threshold.slider.setValue(POSSIBLE)
         self.result = result
+        self.show_note("")
         self.filter_box.setVisible(bool(result))
         for button in (self.export_button, self.clear_button, self.heat_button):
             button.setVisible(bool(result))
         self.threshold.show_counts(result.get("histogram", []))
-        self.gallery.matches.set_matches(result.get("matches", []), names)
+        self.gallery.matches.set_matches(result.get("matches", []), names, stamps)
         self._filter()
 
-    def shown_matches(self) -> list[dict[str, Any]]:
+    def shown_matches(self) -> list[Json]:
         """The matches that pass the filter."""
         low, top = self.threshold.slider.value(), self.top.value()
         return [m for m in self.result.get("matches", []) if m["score"] >= low and m["rank"] <= top]
 
-    def say(self, text: str) -> None:
-        """Say something where the verdict stands."""
-        self.verdict.setText(text)
+    def show_message(self, text: str) -> None:
+        """Show a sentence in place of what was found."""
+        self.verdict.setText(escape(text))
+
+    def show_note(self, text: str) -> None:
+        """Show a remark on the result; an empty one hides it."""
+        self.note.setText(text)
+        self.note.setVisible(bool(text))
 
     def _filter(self) -> None:
         low, top = self.threshold.slider.value(), self.top.value()
-        self.gallery.matches.filter(low, top)
         shown = len(self.shown_matches())
-        self.caption.setText(f"S&core from {low}: {count(shown, 'match')}")
+        nearest = self._nearest() if not shown else []
+        if nearest:
+            self.gallery.matches.show_nearest(len(nearest))
+        else:
+            self.gallery.matches.filter(low, top)
+        self.caption.setText(tr("S&core from {}: {}").format(low, matches(shown)))
         self.export_button.setEnabled(shown > 0)
-        self.gallery.setVisible(shown > 0)
-        if self.result:
-            nearest = (
-                "" if shown or not self.result["matches"] else " <a href='#'>Show the nearest anyway</a>"
-            )
-            self.verdict.setText(f"{self.result['verdict']}{nearest}")
+        self.gallery.setVisible(bool(shown or nearest))
+        self._show_verdict(shown, len(nearest))
         self.filtered.emit(low, top)
 
-    def _show_nearest(self) -> None:
-        self._nearest_of = self.result["query"]
-        self.threshold.slider.setValue(0)
+    def _nearest(self) -> list[Json]:
+        """The nearest places when nothing is claimed of any."""
+        found: list[Json] = self.result.get("matches", [])
+        return [] if any(match["score"] >= POSSIBLE for match in found) else found[:NEAREST]
+
+    def _show_verdict(self, shown: int, nearest: int) -> None:
+        if self.result:
+            more = ""
+            if nearest:
+                more = f" <a href='{NEAREST_LINK}'>{tr('Show the nearest on the map')}</a>"
+            elif not shown and self.result["matches"]:
+                more = f" <a href='{NEAREST_LINK}'>{tr('Show those with lower scores')}</a>"
+            self.verdict.setText(escape(self.result["verdict"]) + more)
+        self.advice.setText(advice(self.result) if nearest else "")
+        self.advice.setVisible(nearest > 0)
+
+    def _follow(self, link: str) -> None:
+        if link == NEAREST_LINK:
+            self._nearest_of = self.result["query"]
+            self.threshold.slider.setValue(0)
+        else:
+            self.phrase_chosen.emit(link[len(PHRASE_LINK) :])
+
+    def _link_label(self, name: str, tip: str = "") -> QLabel:
+        label = wrapped_label(self, name, tip)
+        label.setTextFormat(Qt.TextFormat.RichText)
+        label.setTextInteractionFlags(
+            Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
+        )
+        label.linkActivated.connect(self._follow)
+        return label
 
     def _build_filter(self) -> QWidget:
         self.filter_box = QWidget(self)
@@ -98,41 +137,37 @@ class ResultsPanel(QWidget):
         self.threshold.slider.valueChanged.connect(self._filter)
         self.caption = QLabel(self.filter_box)
         self.caption.setBuddy(self.threshold.slider)
-        self.top = QSpinBox(self.filter_box)
+        tip = tr("Show at most this many matches, the best ones. Nothing is searched again.")
+        self.top = named(QSpinBox(self.filter_box), tr("Most matches shown"), tip)
         self.top.setRange(1, FETCHED)
         self.top.setValue(SHOWN)
-        self.top.setPrefix("best ")
-        self.top.setToolTip("Show at most this many matches, the best ones. Nothing is searched again.")
-        self.top.setAccessibleName("Most matches shown")
+        self.top.setPrefix(tr("best "))
         self.top.valueChanged.connect(self._filter)
-        column = QVBoxLayout(self.filter_box)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.threshold)
-        row = QHBoxLayout()
-        row.addWidget(self.caption, 1)
-        row.addWidget(self.top)
-        column.addLayout(row)
+        column(self.filter_box, self.threshold, row(self.caption, self.top, stretch=0))
         return self.filter_box
 
     def _build_buttons(self) -> QHBoxLayout:
-        self.export_button = self._button(
-            "&Export...", "export", "Save the matches shown as GeoPackage, shapefile, GeoJSON or FlatGeobuf"
-        )
+        tip = tr("Save the matches shown as GeoPackage, shapefile, GeoJSON or FlatGeobuf")
+        self.export_button = self._button(tr("&Export..."), "export", tip)
         self.export_button.clicked.connect(self.export_wanted)
-        self.heat_button = self._button("&Heat", "heat", "Show all scores as a transparent layer")
+        self.heat_button = self._button(tr("&Heat"), "heat", tr("Show all scores as a transparent layer"))
         self.heat_button.setCheckable(True)
         self.heat_button.toggled.connect(self.heat_wanted)
-        self.clear_button = self._button(
-            "C&lear", "clear", "Remove the query and everything it put on the map"
-        )
+        tip = tr("Remove the query and everything it put on the map")
+        self.clear_button = self._button(tr("C&lear"), "clear", tip)
         self.clear_button.clicked.connect(self.clear_wanted)
-        row = QHBoxLayout()
-        for button in (self.export_button, self.heat_button, self.clear_button):
-            row.addWidget(button)
-        return row
+        return row(self.export_button, self.heat_button, self.clear_button)
 
     def _button(self, text: str, image: str, tip: str) -> QPushButton:
-        button = QPushButton(icon(image), text, self)
-        button.setToolTip(tip)
-        button.setAccessibleName(tip)
-        return button
+        return push_button(self, text, tip, icon(image))
+
+
+def advice(result: Json) -> str:
+    """What to try when nothing stands out, as rich text: phrases that do stand out here, other words, other tiles."""
+    lines = [tr("The nearest places are shown in grey: nothing is claimed of them.")]
+    phrases = result.get("suggestions", [])
+    if phrases:
+        links = [f"<a href='{PHRASE_LINK}{escape(p['text'])}'>{escape(p['text'])}</a>" for p in phrases]
+        lines.append(tr("What does stand out here: {}.").format(", ".join(links)))
+    lines.append(tr("Try a more general word, a larger thing, or an index with smaller tiles."))
+    return "<br>".join(lines)

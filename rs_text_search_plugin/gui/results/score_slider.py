@@ -6,11 +6,14 @@ from math import log1p
 
 from qgis.PyQt.QtCore import QRectF, QSize, Qt
 from qgis.PyQt.QtGui import QColor, QPainter, QPaintEvent, QPalette
-from qgis.PyQt.QtWidgets import QSlider, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QSlider, QWidget
 
+from rs_text_search_plugin.gui.controls import column, named
 from rs_text_search_plugin.map.styles import score_colour
+from rs_text_search_plugin.translation import tr
 
-HEIGHT = 26  # px
+HEIGHT = 26
+"""px"""
 
 
 class Histogram(QWidget):
@@ -21,23 +24,30 @@ class Histogram(QWidget):
         self.counts: list[int] = []
         self.threshold = 0
         self.setFixedHeight(HEIGHT)
-        self.setToolTip("How many tiles have which score, 0 (left) to 100; bars grow with the logarithm")
-        self.setAccessibleName("Histogram of scores")
+        tip = tr("How many tiles have which score, 0 (left) to 100; bars grow with the logarithm")
+        named(self, tr("Histogram of scores"), tip)
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """As wide as it gets, of a fixed height."""
         return QSize(120, HEIGHT)
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 - Qt's name
+    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Draw the bars."""
         if not any(self.counts):
             return
         painter = QPainter(self)
-        width, tallest = self.width() / len(self.counts), log1p(max(self.counts))
-        for place, count in enumerate(self.counts):
+        for place, rectangle in enumerate(self._bars()):
             score = 100 * place / len(self.counts)
-            height = (self.height() - 1) * log1p(count) / tallest
-            bar = QRectF(place * width + 0.5, self.height() - height, width - 1, height)
-            painter.fillRect(bar, score_colour(score) if score >= self.threshold else self._faint())
+            painter.fillRect(rectangle, score_colour(score) if score >= self.threshold else self._faint())
         painter.end()
+
+    def _bars(self) -> list[QRectF]:
+        width, tallest = self.width() / len(self.counts), log1p(max(self.counts))
+        heights = [(self.height() - 1) * log1p(count) / tallest for count in self.counts]
+        return [
+            QRectF(place * width + 0.5, self.height() - height, width - 1, height)
+            for place, height in enumerate(heights)
+        ]
 
     def _faint(self) -> QColor:
         return self.palette().color(QPalette.ColorRole.Mid)
@@ -49,19 +59,12 @@ class ScoreSlider(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.histogram = Histogram(self)
-        self.slider = QSlider(Qt.Orientation.Horizontal, self)
+        tip = tr("Show matches from this score on: 80 is strong, 50 is possible. Nothing is searched again.")
+        self.slider = named(QSlider(Qt.Orientation.Horizontal, self), tr("Lowest score shown"), tip)
         self.slider.setRange(0, 100)
         self.slider.setPageStep(10)
-        self.slider.setAccessibleName("Lowest score shown")
-        self.slider.setToolTip(
-            "Show matches from this score on: 80 is strong, 50 is possible. Nothing is searched again."
-        )
         self.slider.valueChanged.connect(self._move)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.histogram)
-        column.addWidget(self.slider)
+        column(self, self.histogram, self.slider).setSpacing(0)
 
     def show_counts(self, counts: list[int]) -> None:
         """Draw the histogram; counts are of equal classes from 0 to 100."""

@@ -17,7 +17,7 @@ from rs_text_search_plugin.assets import icon, resource
 from rs_text_search_plugin.engine_process.client import EngineClient
 from rs_text_search_plugin.gui import engine_control
 from rs_text_search_plugin.gui.rasters.index_queue import arguments
-from rs_text_search_plugin.gui.rasters.raster_list import Raster
+from rs_text_search_plugin.gui.rasters.raster import Raster
 from rs_text_search_plugin.gui.search_dock import SearchDock
 from rs_text_search_plugin.map.layer_group import GROUP
 from tests.plugin.drawn import drawn
@@ -69,7 +69,7 @@ def test_settings_reach_the_engine(panel, add_raster, qtbot):
     layer = add_raster("a", bands=4)
     layer.renderer().setRedBand(4)
     panel.rasters.list.sync()
-    settings = panel.rasters.indexing
+    settings = panel.rasters.indexing.settings
     settings.overlap.setValue(25)
     settings.unit.setCurrentText("m")
     settings.tile.setValue(120)
@@ -180,9 +180,9 @@ def test_nearest_are_shown_on_request_and_only_for_this_query(ready, qtbot, monk
 
     monkeypatch.setattr(ready.engine, "request", with_low_scores)
     search(ready, qtbot, "yurts")
-    assert ready.results.gallery.matches.rowCount() == 0
-    assert not ready.results.gallery.isVisible()
-    ready.results.verdict.linkActivated.emit("#")
+    assert ready.results.gallery.matches.rowCount() == 6  # in grey
+    assert ready.layers.matches.featureCount() == 0
+    ready.results.verdict.linkActivated.emit("nearest")
     assert ready.results.gallery.matches.rowCount() == 50
     ready.bar.text.clear()
     search(ready, qtbot, "igloos")

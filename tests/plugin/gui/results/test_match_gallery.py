@@ -6,7 +6,8 @@ import pytest
 from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtGui import QColor, QPixmap
 
-from rs_text_search_plugin.gui.results.match_gallery import BATCH, MatchGallery
+from rs_text_search_plugin.gui.results.match_gallery import MatchGallery
+from rs_text_search_plugin.gui.results.match_model import BATCH
 
 INDEX = "/data/scene.tif.rsidx"
 NAMES = {INDEX: "scene"}
@@ -32,7 +33,7 @@ def gallery(qgis_app, qtbot):
 def asked(gallery):
     """Tiles the gallery asked pictures of."""
     asked = []
-    gallery.pictures_wanted.connect(lambda index, tiles: asked.extend(tiles))
+    gallery.thumbnails_wanted.connect(lambda index, tiles: asked.extend(tiles))
     return asked
 
 
@@ -100,7 +101,7 @@ def test_pictures_replace_blanks(gallery, tmp_path):
     red = QPixmap(64, 64)
     red.fill(QColor("red"))
     assert red.save(str(tmp_path / "1.png"))
-    gallery.matches.add_pictures(INDEX, [1001, 1002], [str(tmp_path / "1.png"), str(tmp_path / "lost.png")])
+    gallery.matches.add_thumbnails(INDEX, [1001, 1002], [str(tmp_path / "1.png"), str(tmp_path / "lost.png")])
     colours = [
         text(gallery, row, Qt.ItemDataRole.DecorationRole).pixmap(QSize(8, 8)).toImage().pixelColor(4, 4)
         for row in (0, 1)

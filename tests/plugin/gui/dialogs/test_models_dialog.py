@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from qgis.core import Qgis, QgsSettings
-from qgis.PyQt.QtCore import Qt, QUrl
+from qgis.PyQt.QtCore import QUrl
 from qgis.PyQt.QtGui import QDesktopServices
 from qgis.PyQt.QtWidgets import QFileDialog, QMessageBox
 
@@ -60,7 +60,7 @@ def row(dialog, name):
 
 def test_a_reranked_answer_replaces_the_first(able, ready, answers, qtbot):
     said = []
-    ready.live.said.connect(said.append)
+    ready.live.status_changed.connect(said.append)
     ready.bar.rerank.click()
     qtbot.keyClicks(ready.bar.text, "tanks")
     qtbot.waitUntil(lambda: answers[-2:] == [[False, 0], [True, 63]], timeout=WAIT_MS)
@@ -89,7 +89,7 @@ def test_turning_it_on_and_off_searches_anew(able, ready, answers, qtbot):
     assert [reranked for reranked, _ in answers] == [False, False, True, False]
 
 
-def test_whoever_types_on_does_not_wait_for_the_second_look(able, ready, answers, qtbot):
+def test_whoever_types_on_does_not_wait_for_reranking(able, ready, answers, qtbot):
     ready.bar.rerank.click()
     qtbot.keyClicks(ready.bar.text, "ponder")
     qtbot.waitUntil(lambda: len(answers) == 1, timeout=WAIT_MS)
@@ -100,7 +100,7 @@ def test_whoever_types_on_does_not_wait_for_the_second_look(able, ready, answers
     assert [reranked for reranked, _ in answers] == [False, False, True]
 
 
-def test_a_second_look_that_fails_leaves_the_first_answer(able, ready, answers, qtbot, qgis_iface):
+def test_reranking_that_fails_leaves_the_first_answer(able, ready, answers, qtbot, qgis_iface):
     ready.bar.rerank.click()
     qtbot.keyClicks(ready.bar.text, "stumble")
     qtbot.waitUntil(lambda: "The reranker stumbled" in messages(qgis_iface), timeout=WAIT_MS)
@@ -135,14 +135,15 @@ def test_models_are_listed_with_size_speed_and_licence(ready):
     assert row(dialog, "compact") == ["Compact", "installed", "20 MB", "66", "GPL-2.0-or-later"]
     assert row(dialog, "mtgfe")[:3] == ["MTGFE-style", "not installed", "26 MB"]
     assert [
-        ready.rasters.indexing.model.itemText(i) for i in range(ready.rasters.indexing.model.count())
+        ready.rasters.indexing.settings.model.itemText(i)
+        for i in range(ready.rasters.indexing.settings.model.count())
     ] == ["Compact"]
 
 
 def test_a_card_is_shown(ready, tmp_path):
     card = tmp_path / "compact.md"
     card.write_text("# The card\n\nWhat it **cannot** see.", encoding="utf-8")
-    ready.models._list([{**ready.models.models[0], "card": str(card)}])
+    ready.models._show_list([{**ready.models.models[0], "card": str(card)}])
     ready.models._choose("compact")
     assert ready.models.card.toPlainText().splitlines()[0] == "The card"
     assert "What it cannot see." in ready.models.card.toPlainText()
@@ -165,18 +166,18 @@ def test_weights_without_an_address_can_only_be_picked(ready):
     ready.models.open_at("mtgfe")
     assert ready.models.pick_button.isVisible()
     assert not ready.models.fetch_button.isVisible()
-    assert "no public address" in ready.models.news.text()
+    assert "no public address" in ready.models.status.text()
     ready.models.open_at("remote")
     assert ready.models.fetch_button.isVisible()
     ready.models.open_at("compact")
     assert not ready.models.pick_button.isVisible()
-    assert "on this computer" in ready.models.news.text()
+    assert "on this computer" in ready.models.status.text()
 
 
 def test_a_wrong_file_is_refused_in_the_dialog(ready, qtbot):
     ready.models.open_at("mtgfe")
     ready.models.install("/tmp/wrong.safetensors")
-    qtbot.waitUntil(lambda: "not the file we know" in ready.models.news.text(), timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: "not the file we know" in ready.models.status.text(), timeout=WAIT_MS)
     assert row(ready.models, "mtgfe")[1] == "not installed"
     assert ready.models.pick_button.isEnabled()
 
@@ -198,7 +199,7 @@ def test_nothing_is_fetched_without_consent(ready, qtbot, monkeypatch, answer):
     if answer == "Yes":
         qtbot.waitUntil(lambda: ready.models.bar.value() == 15, timeout=WAIT_MS)
         qtbot.waitUntil(lambda: row(ready.models, "remote")[1] == "installed", timeout=WAIT_MS)
-        qtbot.waitUntil(lambda: ready.rasters.indexing.model.count() == 2, timeout=WAIT_MS)
+        qtbot.waitUntil(lambda: ready.rasters.indexing.settings.model.count() == 2, timeout=WAIT_MS)
     assert ("install" in operations) == (answer == "Yes")
 
 
@@ -219,27 +220,35 @@ def index_with(layer, model):
     (folder / "meta.json").write_text(json.dumps({"model": model}))
 
 
-def test_an_index_of_another_model_says_what_to_do(able, panel, add_raster, qtbot):
+def test_an_index_brings_its_own_model(able, panel, add_raster, qtbot):
+    index_with(add_raster("scene", indexed=True), "mtgfe")
+    QgsSettings().setValue("rs_text_search/model", "compact")  # chosen in an earlier session
+    panel.rasters.refresh()
+    qtbot.waitUntil(lambda: panel.rasters.indexes() != [], timeout=WAIT_MS)
+    assert panel.rasters.list.rasters[0].state == "complete"
+    panel.bar.text.setText("tanks")
+    qtbot.waitUntil(lambda: panel.results.result.get("query") == "tanks", timeout=WAIT_MS)
+
+
+def test_another_model_chosen_offers_to_replace_the_index(able, panel, add_raster, qtbot):
     index_with(add_raster("scene", indexed=True), "mtgfe")
     panel.rasters.refresh()
-    qtbot.waitUntil(lambda: panel.rasters.list.rasters[0].state == "other-model", timeout=WAIT_MS)
-    item = panel.rasters.list.topLevelItem(0)
-    assert item.text(1) == "made with mtgfe"
-    assert "choose that model" in item.toolTip(0)
+    qtbot.waitUntil(lambda: panel.rasters.indexes() != [], timeout=WAIT_MS)
+    assert not panel.rasters.indexing.index_button.isEnabled()
+    models = panel.rasters.indexing.settings.model
+    models.setCurrentIndex(models.findData("mtgfe"))
+    models.setCurrentIndex(models.findData("compact"))
+    qtbot.waitUntil(panel.rasters.indexing.index_button.isEnabled, timeout=WAIT_MS)
     estimate = panel.rasters.indexing.estimate
     qtbot.waitUntil(lambda: "replaces the index made with mtgfe" in estimate.text(), timeout=WAIT_MS)
+    assert panel.rasters.indexes() != []  # searched with mtgfe until then
+
+
+def test_rasters_of_several_models_are_not_mixed(able, panel, add_raster, qtbot):
+    for name, model in (("a", "compact"), ("b", "compact"), ("c", "mtgfe")):
+        index_with(add_raster(name, indexed=True), model)
+    panel.rasters.refresh()
+    qtbot.waitUntil(lambda: len(panel.rasters.indexes()) == 2, timeout=WAIT_MS)
     panel.bar.text.setText("tanks")
-    qtbot.keyClick(panel.bar.text, Qt.Key.Key_Return)
-    assert "Indexed with mtgfe: choose that model" in panel.results.verdict.text()
-
-
-def test_choosing_its_model_makes_an_index_searchable(able, panel, add_raster, qtbot):
-    index_with(add_raster("scene", indexed=True), "mtgfe")
-    models = panel.rasters.indexing.model
-    qtbot.waitUntil(lambda: models.count() == 2, timeout=WAIT_MS)
-    models.setCurrentIndex(models.findData("mtgfe"))
-    models.activated.emit(models.currentIndex())
-    qtbot.waitUntil(lambda: panel.rasters.list.rasters[0].state == "complete", timeout=WAIT_MS)
-    models.clear()
-    panel.models.refresh()  # as in the next session
-    qtbot.waitUntil(lambda: models.currentData() == "mtgfe", timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: panel.results.result.get("query") == "tanks", timeout=WAIT_MS)
+    assert "c (mtgfe)" in panel.results.note.text()

@@ -1,0 +1,1 @@
+"""Windows of their own: the models, the setup of the engine."""
