@@ -61,6 +61,10 @@ class QueryBar(QWidget):
         given = {"text": text, "without": without, "like": like, "unlike": unlike}
         return {name: value for name, value in given.items() if value}
 
+    def typing(self) -> bool:
+        """Whether `typed` is still to come for what was typed last."""
+        return self._pause.isActive()
+
     def search_for(self, text: str) -> None:
         """Put a phrase into the line and search for it."""
         self.text.setText(text)

@@ -171,8 +171,12 @@ class SearchDock(QgsDockWidget):
             self.results.show_message(tr("Add a raster layer to the project to search it."))
         elif not now and not self.bar.query():
             self.results.show_message(tr("Index a raster once, then search it with words."))
-        elif now != self._searched or not (self.results.result or self.live.running()):
+        elif not self.bar.typing() and (now != self._searched or not self._answered()):
             self.search()
+
+    def _answered(self) -> bool:
+        """Whether the query has a result, or one is on its way."""
+        return bool(self.results.result) or self.live.running()
 
     # ---- matches and tiles ----
 

@@ -163,7 +163,7 @@ def test_slow_search_says_that_it_searches(ready, qtbot):
 def test_nothing_found_is_an_answer(ready, qtbot):
     qtbot.keyClicks(ready.bar.text, "nothing like it")
     qtbot.waitUntil(lambda: "Nothing stands out" in ready.results.verdict.text(), timeout=WAIT_MS)
-    assert ready.layers.matches.featureCount() == 0
+    assert drawn(ready.layers.matches) == 0
     assert not ready.results.export_button.isEnabled()
 
 
@@ -181,7 +181,7 @@ def test_nearest_are_shown_on_request_and_only_for_this_query(ready, qtbot, monk
     monkeypatch.setattr(ready.engine, "request", with_low_scores)
     search(ready, qtbot, "yurts")
     assert ready.results.gallery.matches.rowCount() == 6  # in grey
-    assert ready.layers.matches.featureCount() == 0
+    assert drawn(ready.layers.matches) == 0
     ready.results.verdict.linkActivated.emit("nearest")
     assert ready.results.gallery.matches.rowCount() == 50
     ready.bar.text.clear()
