@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from . import engine, indexing, search, tiles
+from . import engine, indexing, search, tiles, zoom
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ OPERATIONS = {
         ("index", indexing.IndexRequest, indexing.IndexAnswer),
         ("search", search.SearchRequest, search.SearchAnswer),
         ("rerank", search.RerankRequest, search.SearchAnswer),
+        ("zoom", zoom.ZoomRequest, zoom.ZoomAnswer),
         ("describe", tiles.DescribeRequest, tiles.DescribeAnswer),
         ("locate", tiles.LocateRequest, tiles.LocateAnswer),
         ("thumbnails", tiles.ThumbnailsRequest, tiles.ThumbnailsAnswer),

@@ -125,6 +125,19 @@ def _add_search(commands: Any) -> None:
     )
     add("--out", metavar="FILE", help="write the matches: .shp .gpkg .geojson .fgb .parquet")
     add("--heat", metavar="FILE.tif", help="write the scores of all tiles as a GeoTIFF")
+    add("--zoom", type=at_least(1, int), metavar="K", help="point at the thing inside the best K tiles")
+    add(
+        "--zoom-seconds",
+        type=at_least(0, float),
+        default=60.0,
+        metavar="S",
+        help="at most so long (default: 60)",
+    )
+    add(
+        "--zoom-out",
+        metavar="FILE",
+        help="write boxes around what --zoom finds: .shp .gpkg .geojson .fgb .parquet",
+    )
 
 
 def _add_describe(commands: Any) -> None:

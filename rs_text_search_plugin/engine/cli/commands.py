@@ -88,6 +88,14 @@ def search(session: Session, args: Namespace, watch: Watch) -> Json:
         rows = [export_row(match) for match in found["matches"]]
         wanted = {"path": args.out, "query": found["query"], "model": found["model"], "matches": rows}
         found["export"] = call(session, "export", wanted, Job())
+    if args.zoom:
+        wanted = {
+            "result": found["result"],
+            "top": args.zoom,
+            "seconds": args.zoom_seconds,
+            "path": args.zoom_out,
+        }
+        found["zoom"] = call(session, "zoom", wanted, Job(watch))
     return found
 
 

@@ -69,6 +69,17 @@ def search(found: Json) -> Iterator[str]:
         yield f"heat: {heat['path']}"
     if "export" in found:
         yield from export(found["export"])
+    if "zoom" in found:
+        yield from zoom(found["zoom"])
+
+
+def zoom(found: Json) -> Iterator[str]:
+    """Where inside its tile each of the best matches lies."""
+    rows = [[p["id"], p["score"], f"{p['x']:.8g}, {p['y']:.8g}"] for p in found["points"]]
+    yield from table(rows, ["tile", "score", "point"])
+    yield from ([] if found["complete"] else ["The time ran out before all were done; see --zoom-seconds."])
+    yield from (f"not read: {reason}" for reason in found["unread"])
+    yield from (f"boxes: {path}" for path in found["files"][:1])
 
 
 def describe(found: Json) -> Iterator[str]:

@@ -84,8 +84,15 @@ def export(path: Path, found: Found, crs: str | None = None) -> ExportReport:
     `crs` defaults to the first index's; footprints of other CRS are brought to it with densified edges.
     Raises ExportError, and IndexStoreError for a tile that its index does not hold.
     """
+    return export_shapes(path, found, _tiles(found.matches, found.indexes), crs)
+
+
+def export_shapes(
+    path: Path, found: Found, corners: Sequence[tuple[str, Corners]], crs: str | None
+) -> ExportReport:
+    """The same with other quadrilaterals in place of the footprints: (index, corners) of every match."""
     matches, indexes = found.matches, found.indexes
-    shapes = footprints(_tiles(matches, indexes), indexes, crs)
+    shapes = footprints(corners, indexes, crs)
     kept = [matches[row] for row in shapes.rows]
     values: dict[str, list[object]] = {
         "rank": [match.rank for match in kept],

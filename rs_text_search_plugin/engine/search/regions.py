@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from affine import Affine
 
 from rs_text_search_plugin.contracts.arrays import F32, I32, Bool
-from rs_text_search_plugin.contracts.errors import ExportError
+from rs_text_search_plugin.engine.output.rasters import NODATA, write_grid
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index
 
 ALL_TILES = slice(None)
-NODATA = -1.0
-"""Heat where nothing is indexed; scores are 0-100."""
 
 
 @dataclass(frozen=True)
@@ -92,32 +89,13 @@ def _level_heat(index: Index, scores: F32, chosen: Bool) -> F32:
 
 
 def write_heat(index: Index, scores: F32, path: Path) -> Path:
-    """Write `heat` as a cloud-optimised GeoTIFF: a pixel is one stride cell, along the raster's true axes."""
-    import rasterio  # noqa: PLC0415 - not needed to search
-    from rasterio._err import CPLE_BaseError  # noqa: PLC0415 - what the driver raises as the file is closed
-    from rasterio.errors import RasterioError  # noqa: PLC0415
+    """Write `heat` as a cloud-optimised GeoTIFF: a pixel is one stride cell, along the raster's true axes.
 
-    grid, meta = heat(index, scores), index.meta
+    Raises ExportError."""
+    meta = index.meta
     step_x, step_y, (a, b, c, d, e, f) = meta.lattice.step_x, meta.lattice.step_y, meta.transform
-    profile = {
-        "driver": "COG",
-        "width": grid.shape[1],
-        "height": grid.shape[0],
-        "count": 1,
-        "dtype": "float32",
-        "nodata": NODATA,
-        "compress": "deflate",
-        "crs": meta.crs,
-        "transform": Affine(a * step_x, b * step_y, c, d * step_x, e * step_y, f),
-    }
-    try:
-        with rasterio.open(path, "w", **profile) as file:
-            file.write(grid, 1)
-    except (RasterioError, CPLE_BaseError, OSError) as error:
-        raise ExportError(
-            f"{path} cannot be written: {error}", "Choose a folder you may write to."
-        ) from error
-    return path
+    transform = (a * step_x, b * step_y, c, d * step_x, e * step_y, f)
+    return write_grid(path, heat(index, scores), transform, meta.crs)
 
 
 def merge(index: Index, scores: F32, chosen: Bool) -> tuple[list[Region], I32]:

@@ -152,7 +152,7 @@ def describe_query(query: Query) -> str:
 
 def _score_all(indexes: list[Index], encoder: Encoder, query: Query, within: Area | None) -> list[_Scored]:
     backgrounds = [background(index.vectors) for index in indexes]
-    positive, negative = _query_vectors(indexes, encoder, query, backgrounds)
+    positive, negative = query_vectors(indexes, encoder, query, backgrounds)
     marked = bool(query.like or query.unlike) or not query.text.strip()
     model, scored = calibration(encoder), []
     for index, tiles in zip(indexes, backgrounds, strict=True):
@@ -165,7 +165,7 @@ def _score_all(indexes: list[Index], encoder: Encoder, query: Query, within: Are
     return scored
 
 
-def _query_vectors(
+def query_vectors(
     indexes: list[Index], encoder: Encoder, query: Query, backgrounds: list[F32]
 ) -> tuple[F32, F32 | None]:
     """(dim,) what is wanted, from text and marked tiles, and what is not, None when nothing is denied."""

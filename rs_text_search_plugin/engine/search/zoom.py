@@ -9,17 +9,23 @@ box. With an encoder that cannot, a window's similarity counts for all of it.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rs_text_search_plugin.contracts.arrays import F32, I64, U8
-from rs_text_search_plugin.contracts.messages import Window
+from rs_text_search_plugin.contracts.messages import Query, Window
 from rs_text_search_plugin.contracts.protocols import Encoder, SpatialEncoder
 
-from .calibration import Line, percent
+from . import query_embedding
+from .calibration import Line, background, calibration, gain, lines, percent
+from .search import query_vectors
+
+if TYPE_CHECKING:
+    from rs_text_search_plugin.engine.index.store import Index
+    from rs_text_search_plugin.engine.raster.reader import Raster
 
 CELLS = 48
 """Side of a relevance map: a quarter of a tile is 12 cells, which the encoders' grids of 6 x 6 divide."""
@@ -54,7 +60,7 @@ class Seeker:
     line: Line
 
     def point(self, tile: U8) -> Pointer:
-        """(side, side, 3) RGB, side a multiple of 8 -> where the query is found in it."""
+        """(side, side, 3) RGB, side a multiple of CELLS -> where the query is found in it."""
         best, relevance = -1.0, np.zeros((CELLS, CELLS), np.float32)
         for part in PARTS:
             starts = list(_starts(part))
@@ -72,19 +78,23 @@ class Seeker:
         return cosines, cosines[:, None, None]
 
 
-def point_all(
-    seeker: Seeker,
-    read: Callable[[Sequence[Window]], U8],
-    windows: Sequence[Window],
-    seconds: float,
-    cancelled: Callable[[], bool],
-) -> Iterator[Pointer]:
-    """A pointer for each tile, best first as they come, until the time is up; `read` gives the tiles' pixels."""
-    end = time.monotonic() + seconds
-    for window in windows:
-        if cancelled() or time.monotonic() > end:
-            return
-        yield seeker.point(read([window])[0])
+def seekers(indexes: Sequence[Index], encoder: Encoder, query: Query) -> dict[str, Seeker]:
+    """Index folder -> what seeks the wanted part of a query in it; what is denied does not point anywhere."""
+    backgrounds = [background(index.vectors) for index in indexes]
+    wanted, _ = query_vectors(list(indexes), encoder, query, backgrounds)
+    marked = bool(query.like or query.unlike) or not query.text.strip()
+    model, found = calibration(encoder), {}
+    for index, tiles in zip(indexes, backgrounds, strict=True):
+        gained = None if marked else gain(model, tiles, query_embedding.vectors(encoder))
+        found[str(index.folder)] = Seeker(encoder, wanted, lines(model, wanted[None], tiles, gained)[0])
+    return found
+
+
+def pixels(raster: Raster, index: Index, window: Window, encoder_size: int) -> U8:
+    """(side, side, 3) RGB of a tile, as many of its pixels as the finest windows can use. Raises RasterError."""
+    side = min(max(window.width, window.height), PARTS[-1] * encoder_size)
+    side = max(side // CELLS, 1) * CELLS
+    return raster.read_tiles([window], side, index.meta.stretch)[0]
 
 
 def _starts(part: int) -> Iterator[tuple[int, int]]:

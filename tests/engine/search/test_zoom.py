@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from rs_text_search_plugin.contracts.messages import Window
 from rs_text_search_plugin.engine.search.calibration import Line
-from rs_text_search_plugin.engine.search.zoom import CELLS, Seeker, point_all
+from rs_text_search_plugin.engine.search.zoom import CELLS, Seeker
 from tests.engine.fakes import ColourEncoder
 
 LINE = Line(slope=10.0, offset=-5.0)
@@ -76,11 +75,3 @@ def test_an_encoder_that_tells_where_points_more_closely():
     assert (right - left) * (bottom - top) < (80 / 384) ** 2
     assert 240 <= found.x * 384 <= 264
     assert 144 <= found.y * 384 <= 168
-
-
-def test_time_and_a_cancel_end_it(seeker):
-    windows = [Window(0, 0, 384, 384)] * 5
-    read = lambda chosen: np.stack([scene()] * len(chosen))  # noqa: E731
-    assert len(list(point_all(seeker, read, windows, 60, lambda: False))) == 5
-    assert list(point_all(seeker, read, windows, -1, lambda: False)) == []
-    assert list(point_all(seeker, read, windows, 60, lambda: True)) == []

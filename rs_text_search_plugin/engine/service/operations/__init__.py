@@ -12,7 +12,7 @@ from rs_text_search_plugin.contracts.operations import OPERATIONS
 from rs_text_search_plugin.engine.service.jobs import Job, Json
 from rs_text_search_plugin.engine.service.session import Session
 
-from . import engine, indexing, search, tiles
+from . import engine, indexing, search, tiles, zoom
 
 HANDLERS: dict[str, Callable[[Session, Any, Job], Any]] = {
     "hello": engine.hello,
@@ -24,6 +24,7 @@ HANDLERS: dict[str, Callable[[Session, Any, Job], Any]] = {
     "search": search.search,
     "rerank": search.rerank,
     "export": search.export,
+    "zoom": zoom.zoom,
     "describe": tiles.describe,
     "locate": tiles.locate,
     "thumbnails": tiles.thumbnails,
