@@ -7,42 +7,32 @@ found by their result's table, never held, because the person may remove them at
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 
-from qgis.core import (
-    QgsCoordinateReferenceSystem,
-    QgsFeatureRequest,
-    QgsRasterLayer,
-    QgsVectorLayer,
-)
+from qgis.core import QgsCoordinateReferenceSystem, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgsMapCanvas
 
-from rs_text_search_plugin.results_store.geopackage import uri_of
 from rs_text_search_plugin.results_store.layer_metadata import metadata_of
 from rs_text_search_plugin.results_store.store import ResultStore
-from rs_text_search_plugin.results_store.stored_result import Json, StoredResult
+from rs_text_search_plugin.results_store.stored_result import Json, StoredResult, now
 from rs_text_search_plugin.results_store.tile_features import common_crs
-from rs_text_search_plugin.results_store.verdicts import Verdict
 
 from .layer_group import (
     RESULT_PROPERTY,
     add_heat,
     add_matches,
     heat_layers,
-    is_visible,
     matches_layer,
     remove_layers,
     result_layers,
-    set_visible,
 )
-from .styles import ALL_MATCHES, next_hue, show_scores, style_heat, style_matches
+from .styles import ALL_MATCHES, show_scores, style_heat, style_matches
 from .tile_highlight import TileHighlight
 
 TILE_TITLE = 'concat("rank", \': \', round("score"))'
 
 
 class ResultLayers:
-    """The current result, replaced by the next search, and kept ones. What writes may raise StorageError."""
+    """The current result, replaced by the next search (kept ones: kept_layers.py). May raise StorageError."""
 
     def __init__(self, canvas: QgsMapCanvas) -> None:
         self.canvas = canvas
@@ -63,14 +53,12 @@ class ResultLayers:
         before = self.store.current
         layer = matches_layer(before.table) if before else None
         answer = {name: value for name, value in result.items() if name != "heat"}
-        made = datetime.now().astimezone().isoformat(timespec="seconds")
-        low, top = self._filter
         stored = self.store.save_result(
-            StoredResult("", result["query"], request or {}, answer, made, low, top)
+            StoredResult("", result["query"], request or {}, answer, now(), *self._filter)
         )
         if before is not None:
             remove_layers(heat_layers(before.table))
-        layer = self._show(stored, layer)
+        layer = self.draw(stored, layer)
         if before is not None:
             self.store.remove(before.table)
             self.store.purge()
@@ -86,7 +74,7 @@ class ResultLayers:
         """Store heat rasters [{index, path}] with the current result and show them under the matches."""
         self.clear_heat()
         if self.store.current is not None and heats:
-            self._show_heat(self.store.save_heat(self.store.current, heats))
+            self.draw_heat(self.store.save_heat(self.store.current, heats))
 
     def clear_heat(self) -> None:
         """Remove the heat of the current result."""
@@ -105,50 +93,6 @@ class ResultLayers:
         self.canvas.refresh()
         return current
 
-    # ---- kept results ----
-
-    def keep(self, title: str = "") -> StoredResult | None:
-        """Pin the current result, in a hue of its own; the next search leaves it alone."""
-        self.remember_filter()
-        current = self.store.current
-        if current is None:
-            return None
-        hue = next_hue([stored.hue for stored in self.store.kept])
-        return self._pin(replace(current, hue=hue, title=title or current.title))
-
-    def unkeep(self, table: str) -> None:
-        """Make a kept result the current one again, in place of the one there is."""
-        current, stored = self.store.current, self.store.result(table)
-        if current is not None:
-            self.remove(current.table)
-        if stored is not None:
-            self._pin(replace(stored, hue=""))
-
-    def rename(self, table: str, title: str) -> None:
-        """Give a result another title, in the legend too."""
-        stored = self.store.result(table)
-        if stored is not None:
-            self.store.update(replace(stored, title=title))
-            for layer in filter(None, [matches_layer(table)]):
-                layer.setName(title)
-                layer.setMetadata(metadata_of(replace(stored, title=title)))
-
-    def show(self, table: str, visible: bool) -> None:
-        """Show or hide a kept result; one whose layer was removed is added again."""
-        stored = self.store.result(table)
-        if stored is None:
-            return
-        if visible and matches_layer(table) is None:
-            self._show(stored, None)
-            self._show_heat(stored)
-        for layer in result_layers(table):
-            set_visible(layer, visible)
-
-    def is_shown(self, table: str) -> bool:
-        """Whether a result's matches are switched on in the layer tree."""
-        layer = matches_layer(table)
-        return layer is not None and is_visible(layer)
-
     def remove(self, table: str) -> None:
         """Remove a result and its layers; it can be restored until the project is saved, and after by undo."""
         remove_layers(result_layers(table))
@@ -157,31 +101,9 @@ class ResultLayers:
     def restore(self, stored: StoredResult) -> StoredResult:
         """Bring back what `clear` or `remove` took away."""
         back = self.store.restore(stored)
-        self._show(back, None)
-        self._show_heat(back)
+        self.draw(back, None)
+        self.draw_heat(back)
         return back
-
-    # ---- verdicts ----
-
-    def put_verdict(self, verdict: Verdict) -> None:
-        """Store a verdict and show it on every layer of its query."""
-        self.store.put_verdict(verdict)
-        self._mark(verdict.query, (verdict.index, verdict.tile_id), verdict.verdict.value)
-
-    def remove_verdict(self, query: str, index: str, tile_id: int) -> None:
-        """Take a verdict back."""
-        self.store.remove_verdict(query, index, tile_id)
-        self._mark(query, (index, tile_id), None)
-
-    def _mark(self, query: str, tile: tuple[str, int], value: str | None) -> None:
-        request = QgsFeatureRequest().setFilterExpression(f'"tile_id" = {tile[1]:d}')
-        for stored in self.store.results:
-            layer = matches_layer(stored.table)
-            if layer is not None and stored.result["query"] == query:
-                column = layer.fields().lookupField("verdict")
-                found = [f.id() for f in layer.getFeatures(request) if f["index"] == tile[0]]
-                layer.dataProvider().changeAttributeValues({fid: {column: value} for fid in found})
-                layer.triggerRepaint()
 
     # ---- the project's file ----
 
@@ -223,7 +145,7 @@ class ResultLayers:
 
     # ---- layers ----
 
-    def _pin(self, stored: StoredResult) -> StoredResult:
+    def pin(self, stored: StoredResult) -> StoredResult:
         """Store another hue, title or both, and draw the layer so."""
         self.store.update(stored)
         layer = matches_layer(stored.table)
@@ -233,10 +155,10 @@ class ResultLayers:
             show_scores(layer, stored.min_score, stored.top)
         return stored
 
-    def _show(self, stored: StoredResult, layer: QgsVectorLayer | None) -> QgsVectorLayer:
+    def draw(self, stored: StoredResult, layer: QgsVectorLayer | None) -> QgsVectorLayer:
         """Show a result in `layer`, or in a new one."""
         if layer is None:
-            layer = QgsVectorLayer(uri_of(self.store.path, stored.table), stored.title, "ogr")
+            layer = QgsVectorLayer(self.store.source_of(stored), stored.title, "ogr")
             layer.setDisplayExpression(TILE_TITLE)
             layer.setCustomProperty(RESULT_PROPERTY, stored.table)
             style_matches(layer, stored.hue)
@@ -253,11 +175,11 @@ class ResultLayers:
         """Read from the result's table; a filter that the person set stays."""
         subset = layer.subsetString()
         layer.removeSelection()
-        layer.setDataSource(uri_of(self.store.path, stored.table), stored.title, "ogr")
+        layer.setDataSource(self.store.source_of(stored), stored.title, "ogr")
         if subset:
             layer.setSubsetString(subset)
 
-    def _show_heat(self, stored: StoredResult) -> None:
+    def draw_heat(self, stored: StoredResult) -> None:
         for file in self.store.heat_files(stored):
             layer = QgsRasterLayer(str(file), "Heat", "gdal")
             if layer.isValid():

@@ -11,7 +11,7 @@ from pathlib import Path
 from qgis.core import QgsMessageLog, QgsProject, QgsWkbTypes
 
 from .attribute_table import AttributeTable, Column
-from .geopackage import TableLayout, cannot_write, copy_file, drop_table, has_table, write_table
+from .geopackage import TableLayout, cannot_write, copy_file, drop_table, has_table, uri_of, write_table
 from .layer_metadata import metadata_of
 from .location import free_path, in_profile, project_file, usual_path
 from .stored_result import Json, StoredResult
@@ -63,6 +63,10 @@ class ResultStore:
         """The result of a table, None when it is not there or removed."""
         stored = self._results.get(table)
         return stored if stored and not stored.removed else None
+
+    def source_of(self, stored: StoredResult) -> str:
+        """Data source of a result's matches, as the ogr provider takes it."""
+        return uri_of(self.path, stored.table)
 
     def save_result(self, stored: StoredResult) -> StoredResult:
         """Write a result into a table of its own; its `table` is given here."""

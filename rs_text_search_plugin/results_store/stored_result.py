@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 Json = dict[str, Any]
@@ -48,3 +49,8 @@ def shown_matches(stored: StoredResult) -> list[Json]:
     """The matches that pass the result's filter."""
     low, top = stored.min_score, stored.top
     return [m for m in stored.result["matches"] if m["score"] >= low and m["rank"] <= top]
+
+
+def now() -> str:
+    """This second, as results and verdicts are dated."""
+    return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from qgis.core import QgsProject
 
+from rs_text_search_plugin.map.kept_layers import KeptLayers
 from rs_text_search_plugin.map.layer_group import result_layers
 from rs_text_search_plugin.map.project_link import ProjectLink
 from rs_text_search_plugin.map.result_layers import ResultLayers
@@ -51,7 +52,7 @@ def test_the_session_comes_back(link, tmp_path, qtbot):
 def test_results_come_back_with_style_and_filter(link, tmp_path):
     search(link, "tanks")
     link.layers.filter(80, 20)
-    link.layers.keep()
+    KeptLayers(link.layers).keep()
     search(link, "boats")
     write(tmp_path / "harbour.qgz")
     QgsProject.instance().clear()

@@ -1,0 +1,66 @@
+"""Where to search: whole rasters, the map's view, selected polygons, or a polygon drawn on the map."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsVectorLayer
+from qgis.gui import QgsMapCanvas
+
+from .tile_geometry import crs_from, wkt2_of
+
+Json = dict[str, Any]
+
+
+class AreaKind(str, Enum):
+    """What the area is taken from."""
+
+    WHOLE = "whole"
+    VIEW = "view"
+    SELECTION = "selection"
+    DRAWN = "drawn"
+
+
+@dataclass(frozen=True)
+class SearchArea:
+    """A polygon on the ground."""
+
+    geometry: QgsGeometry
+    crs: QgsCoordinateReferenceSystem
+
+    def to_request(self) -> Json:
+        """`area` and `area_crs` of a request to the engine."""
+        area = {"area": json.loads(self.geometry.asJson(15))}
+        return {**area, "area_crs": wkt2_of(self.crs)} if self.crs.isValid() else area
+
+    def to_json(self) -> Json:
+        """To be saved with the project."""
+        return {"wkt": self.geometry.asWkt(), "crs": wkt2_of(self.crs) if self.crs.isValid() else ""}
+
+    @classmethod
+    def from_json(cls, saved: Json) -> SearchArea:
+        """What `to_json` gave."""
+        return cls(QgsGeometry.fromWkt(saved["wkt"]), crs_from(saved["crs"]))
+
+
+def view_of(canvas: QgsMapCanvas) -> SearchArea:
+    """What the map shows; a turned map shows a turned rectangle."""
+    settings = canvas.mapSettings()
+    corners = settings.visiblePolygon()
+    ring = [corners.at(number) for number in range(corners.size())]
+    return SearchArea(_polygon(ring), settings.destinationCrs())
+
+
+def selection_of(layer: QgsVectorLayer | None) -> SearchArea | None:
+    """The selected polygons of a layer as one; None when nothing is selected."""
+    shapes = [feature.geometry() for feature in layer.selectedFeatures()] if layer is not None else []
+    merged = QgsGeometry.unaryUnion([shape for shape in shapes if not shape.isEmpty()])
+    return None if layer is None or merged.isEmpty() else SearchArea(merged, layer.crs())
+
+
+def _polygon(ring: list[Any]) -> QgsGeometry:
+    text = ", ".join(f"{point.x():.17g} {point.y():.17g}" for point in [*ring, ring[0]])
+    return QgsGeometry.fromWkt(f"Polygon (({text}))")
