@@ -25,7 +25,7 @@ QUIETLY  := 2> >(grep -v -e '^WARNING: Retrying' -e 'is ignored: it is neither' 
 # The rules that block a plugin on plugins.qgis.org: what its scan enables, less two that bandit no longer has.
 BANDIT_RULES := B101,B102,B103,B104,B105,B106,B107,B108,B110,B112,B113,B201,B202,B301,B302,B303,B304,B305,B306,B307,B308,B310,B311,B312,B313,B314,B315,B316,B317,B318,B319,B321,B323,B324,B401,B402,B403,B405,B406,B407,B408,B409,B412,B413,B501,B502,B503,B504,B505,B506,B507,B508,B509,B601,B602,B603,B604,B605,B606,B607,B608,B609,B610,B611,B612,B613,B614,B615,B701,B702,B703,B704
 
-.PHONY: help setup demo qgis test test-engine test-plugin test-e2e check bench package lock wheels deploy clean
+.PHONY: help setup demo qgis test test-engine test-plugin test-e2e check bench package lock wheels docs deploy clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -94,6 +94,14 @@ wheels: .venv/.ready  ## fill WHEELS=dist/wheels with all packages, for a comput
 	@{ $(call torch,pip download -q -d $(WHEELS) --only-binary :all: --no-deps); } $(QUIETLY)
 	@echo "$(WHEELS): $$(ls $(WHEELS) | wc -l) wheels, $$(du -sm $(WHEELS) | cut -f1) MB. In QGIS: Engine > Install from a folder of wheels"
 
+docs: .venv/.ready build/tools/bin/mkdocs  ## build the documentation site into build/docs (open build/docs/index.html)
+	@rm -rf build/site-source && mkdir -p build/site-source/models
+	@cp -r docs README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md LICENSE build/site-source && cp -r models/cards build/site-source/models
+	@{ echo "# Command line"; for c in index search describe export info models doctor train evaluate; do \
+	  printf '\n## %s\n```\n' $$c; COLUMNS=110 .venv/bin/rs-text-search $$c --help; echo '```'; done; } > build/site-source/docs/command-line.md
+	@build/tools/bin/mkdocs build -q --strict -f docs/mkdocs.yml
+	@echo "build/docs/index.html"
+
 deploy: build/.system .venv/.ready  ## link the plugin into a QGIS profile of its own (PROFILE=build/profile)
 	@$(PYTHON) -m tests.e2e.profile $(PROFILE)
 
@@ -119,6 +127,9 @@ clean:  ## remove everything that was built, the environments too
 build/tools/bin/uv: | build/.python
 	@$(BASE_PY) -m venv build/tools
 	@build/tools/bin/python -m pip install -q uv==0.13.9 $(QUIETLY)
+
+build/tools/bin/mkdocs: build/tools/bin/uv
+	@build/tools/bin/uv pip install -q --python build/tools/bin/python mkdocs-material==9.8.2
 
 build/.python:
 	@[ -n "$(BASE_PY)" ] || { echo "Python 3.11 or newer is needed as python3."; exit 1; }

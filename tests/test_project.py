@@ -78,5 +78,20 @@ def test_contributing_names_files_that_exist() -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+HEADINGS = re.findall(
+    r"^### (.*[.:)]|.*\\.\\.\\..*)$",
+    (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8"),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize("heading", HEADINGS)
+def test_troubleshooting_quotes_messages_that_exist(heading: str) -> None:
+    fixed = [part.strip() for part in heading.split("...") if len(part.strip()) > 4]
+    code = [*(ROOT / "rs_text_search_plugin").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
+    texts = [file.read_text(encoding="utf-8") for file in code]
+    assert [part for part in fixed if not any(part in text for text in texts)] == []
+
+
 def test_readme_fits_90_lines() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 90
