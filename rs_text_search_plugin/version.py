@@ -1,3 +1,3 @@
 """The one place that knows the version, so that engine and plugin agree on it."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
