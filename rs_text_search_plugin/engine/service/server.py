@@ -1,7 +1,8 @@
 """The JSON-lines loop behind `rs-text-search serve`; docs/protocol.md is its contract.
 
-One thread reads, one works, one sends heartbeats. The reader answers what must not wait (hello,
-cancel, shutdown) and queues the rest. When the input ends so does the engine: none outlives its QGIS.
+One thread reads, one works on long operations (index, install), one on all others, one sends heartbeats. The
+reader answers what must not wait (hello, cancel, shutdown) and queues the rest. When the input ends, or nobody
+reads the output any more, so does the engine: none outlives its QGIS.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -31,7 +33,11 @@ Perform = Callable[[str, Json, Job], Json]
 HEARTBEAT_S = 2.0
 GRACE_S = 5.0
 """How long an operation gets to stop by itself once the input has ended."""
+POLL_S = 0.5
+"""How often the main thread lets signals in; a wait without limit would keep them out on Windows."""
 AT_ONCE = frozenset({"hello", "cancel", "shutdown"})
+LONG = frozenset({"index", "install"})
+"""Operations that take minutes and must not keep the others waiting."""
 
 
 @dataclass(eq=False)
@@ -64,14 +70,27 @@ def is_id(value: Any) -> bool:
     return isinstance(value, (int, str)) and not isinstance(value, bool)
 
 
+class Lane:
+    """A queue of requests and the thread that works on them in their order."""
+
+    def __init__(self, name: str, perform: Callable[[Request], None]) -> None:
+        self.perform = perform
+        self.waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._work, name=name, daemon=True)
+
+    def _work(self) -> None:
+        while (request := self.waiting.get()) is not None:
+            self.perform(request)
+
+
 class Server:
-    """Has operations performed one at a time, and answers on a binary stream."""
+    """Has operations performed, one long and one quick one at a time, and answers on a binary stream."""
 
     def __init__(self, perform: Perform, out: BinaryIO) -> None:
         self.perform = perform
         self.out = out
         self.writing = threading.Lock()
-        self.waiting: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self.long, self.quick = Lane("long", self._begin), Lane("quick", self._begin)
         self.open: dict[Any, Request] = {}
         """Every request not yet answered, by id."""
         self.busy: set[Any] = set()
@@ -81,21 +100,37 @@ class Server:
         self.ended = threading.Event()
 
     def serve(self, lines: BinaryIO) -> None:
-        """Reads requests until the input ends or a shutdown comes, then gives the worker a moment to stop."""
-        worker = threading.Thread(target=self._work, name="worker", daemon=True)
-        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
-        worker.start()
+        """Answers requests until the input ends, a shutdown comes or the output is closed; then gives what
+        runs a moment to stop."""
+        lanes = (self.long.thread, self.quick.thread)
+        reader = threading.Thread(target=self._read, args=(lines,), name="reader", daemon=True)
+        heartbeat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        for thread in (*lanes, heartbeat, reader):
+            thread.start()
+        try:
+            while not self.ended.wait(POLL_S):
+                pass
+        except KeyboardInterrupt:
+            pass  # Ctrl-C or SIGTERM end the engine as the end of input does
+        self._stop_all()
+        deadline = time.monotonic() + GRACE_S
+        for thread in lanes:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _stop_all(self) -> None:
+        self.ended.set()
+        for request in list(self.open.values()):
+            request.stop.set()
+        for lane in (self.long, self.quick):
+            lane.waiting.put(None)
+
+    def _read(self, lines: BinaryIO) -> None:
         try:
             while not self.ended.is_set() and (line := lines.readline()):
                 if line.strip():
                     self._accept(line)
-        except KeyboardInterrupt:
-            pass  # Ctrl-C or SIGTERM end the engine as the end of input does
-        self.ended.set()
-        for request in list(self.open.values()):
-            request.stop.set()
-        self.waiting.put(None)
-        worker.join(GRACE_S)
+        finally:
+            self.ended.set()
 
     def _accept(self, line: bytes) -> None:
         """Answers a line at once or puts it in the queue."""
@@ -110,15 +145,16 @@ class Server:
         if request.op in AT_ONCE:
             self._answer(request)
         else:
-            self.waiting.put(request)
+            lane = self.long if request.op in LONG else self.quick
+            lane.waiting.put(request)
 
-    def _work(self) -> None:
-        while (request := self.waiting.get()) is not None:
-            with self.changing:
-                if request.stop.is_set():
-                    continue  # answered when it was cancelled
-                self.busy.add(request.id)
-            self._answer(request)
+    def _begin(self, request: Request) -> None:
+        """Performs a request whose turn it is, unless it was cancelled and answered before."""
+        with self.changing:
+            if request.stop.is_set():
+                return
+            self.busy.add(request.id)
+        self._answer(request)
 
     def _beat(self) -> None:
         while not self.ended.wait(HEARTBEAT_S):
@@ -161,7 +197,7 @@ class Server:
         return {"cancelled": request is not None}
 
     def _send(self, message: Json) -> None:
-        """Writes one whole line. A client that is gone has ended the input too: no news."""
+        """Writes one whole line; when nobody reads any more, everything is to end."""
         line = json.dumps(message, allow_nan=False).encode() + b"\n"
         with self.writing:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -20,6 +21,8 @@ from rs_text_search_plugin.engine.index import store
 from rs_text_search_plugin.engine.search.search import SearchResult
 from rs_text_search_plugin.models import devices, registry
 
+from .shared_encoder import SharedEncoder, shared
+
 T = TypeVar("T")
 
 MODELS_KEPT = 2
@@ -30,28 +33,40 @@ MARKS = ("meta.json", "request.json")
 
 
 class Recent(Generic[T]):
-    """The few values used last; the oldest goes when there are more than `size`."""
+    """The few values used last, for several threads; the oldest goes when there are more than `size`."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.values: OrderedDict[Hashable, T] = OrderedDict()
+        self._lock = threading.Lock()
+        self._making: dict[Hashable, threading.Lock] = {}
+        """A key's lock is held while its value is made, so that nobody makes it twice or waits for another's."""
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """The value of a key, made when it is not there."""
-        if key not in self.values:
-            self.put(key, make())
-        self.values.move_to_end(key)
-        return self.values[key]
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            found = self.find(key)
+            if found is None:
+                found = make()
+                self.put(key, found)
+            return found
 
     def find(self, key: Hashable) -> T | None:
         """The value of a key, None when it is not there."""
-        return self.values.get(key)
+        with self._lock:
+            if key in self.values:
+                self.values.move_to_end(key)
+            return self.values.get(key)
 
     def put(self, key: Hashable, value: T) -> None:
         """Keep a value."""
-        self.values[key] = value
-        while len(self.values) > self.size:
-            self.values.popitem(last=False)
+        with self._lock:
+            self.values[key] = value
+            while len(self.values) > self.size:
+                oldest, _ = self.values.popitem(last=False)
+                self._making.pop(oldest, None)
 
 
 @dataclass(frozen=True)
@@ -70,7 +85,7 @@ class Session:
     """Models and indexes that operations share; its temporary folder is removed when it ends."""
 
     def __init__(self) -> None:
-        self.encoders: Recent[Encoder] = Recent(MODELS_KEPT)
+        self.encoders: Recent[SharedEncoder] = Recent(MODELS_KEPT)
         self.rerankers: Recent[Reranker] = Recent(1)
         self.indexes: Recent[store.Index] = Recent(INDEXES_KEPT)
         self.results: Recent[HeldResult] = Recent(RESULTS_KEPT)
@@ -94,7 +109,7 @@ class Session:
     def encoder(self, model: str = "compact", device: str = "auto") -> Encoder:
         """A loaded model. Raises: ModelError."""
         place = devices.choose_device(device).name
-        return self.encoders.get((model, place), lambda: registry.load(model, place))
+        return self.encoders.get((model, place), lambda: shared(registry.load(model, place)))
 
     def encoder_of(self, opened: Sequence[store.Index]) -> Encoder:
         """The model that all of the indexes were made with. Raises: QueryError, ModelError."""
