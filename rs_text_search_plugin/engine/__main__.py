@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
+import os
+import signal
 import sys
-import warnings
-from argparse import Namespace
 from collections.abc import Sequence
-from contextlib import redirect_stdout
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
-from rs_text_search_plugin.contracts.errors import Cancelled
-
-from .cli import arguments
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 STOPPED = 130
 """The exit code of whatever Ctrl-C ended."""
@@ -20,31 +18,33 @@ STOPPED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a clear error, 2 a bad call, 130 stopped. Never a traceback unless asked for."""
-    args = arguments.parse(sys.argv[1:] if argv is None else argv)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(
-                errors="backslashreplace"
-            )  # a file name may hold what the terminal cannot show
-    from .cli import terminal  # noqa: PLC0415 - a bad call must not wait for numpy
+    if argv is None:
+        signal.signal(signal.SIGINT, leave)
+    from .cli import arguments, terminal  # noqa: PLC0415 - Ctrl-C while they load must show no traceback
 
+    args = arguments.parse(sys.argv[1:] if argv is None else argv)
+    terminal.escape_unprintable()
     try:
-        with redirect_stdout(sys.stderr):  # a library's print must not end up in the answer
+        with terminal.stdout_to_stderr():  # a library's print must not end up in the answer
             answer = run(args)
-    except (Cancelled, KeyboardInterrupt):
+        terminal.show(args, answer)
+    except terminal.STOPS:
         terminal.complain("Stopped.", "What was done is kept; the same command goes on from there.")
         return STOPPED
     except Exception as error:  # the last place where a bug can become two lines
         terminal.fail(args, error)
         return 1
-    terminal.show(args, answer)
     return 0 if answer.get("ok", True) and not answer.get("errors") else 1
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    """Ends the process before anything has begun: a KeyboardInterrupt would break an import half-way."""
+    os.write(2, b"Stopped.\n")
+    os._exit(STOPPED)
 
 
 def run(args: Namespace) -> dict[str, Any]:
     """Performs the command; its packages are imported only now, so that doctor runs when one is broken."""
-    if not args.debug:
-        warnings.simplefilter("ignore")
     if args.command == "doctor":
         from .cli import doctor  # noqa: PLC0415
 
@@ -52,9 +52,11 @@ def run(args: Namespace) -> dict[str, Any]:
     from .cli import commands, terminal  # noqa: PLC0415
     from .service import server, session  # noqa: PLC0415
 
+    if signal.getsignal(signal.SIGINT) is leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if args.command == "serve":
         server.main()
-    with session.Session() as opened:
+    with terminal.library_warnings(shown=args.debug), session.Session() as opened:
         return commands.COMMANDS[args.command](opened, args, terminal.ProgressLine())
 
 

@@ -102,6 +102,8 @@ class SearchAnswer:
     heat: tuple[Heat, ...]
     result: str = ""
     """The id by which `rerank` finds the result; the engine keeps the last few."""
+    searched: Annotated[float, Range(0, 1)] = 1.0
+    """Share of the planned tiles that were there to be searched; below 1 while an index is being made."""
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
 import traceback
+import warnings
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from typing import TextIO
 
+from rs_text_search_plugin.contracts.errors import Cancelled
 from rs_text_search_plugin.contracts.messages import Progress
 from rs_text_search_plugin.engine.service.jobs import Json, Meter, explain
+
+STOPS = (Cancelled, KeyboardInterrupt)
+"""What ends a command because the person wished it."""
+
+
+def escape_unprintable() -> None:
+    """A file name may hold what the terminal cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def stdout_to_stderr() -> AbstractContextManager[TextIO]:
+    """Whatever prints meanwhile prints to stderr."""
+    return redirect_stdout(sys.stderr)
+
+
+@contextmanager
+def library_warnings(*, shown: bool) -> Iterator[None]:
+    """Whether Python's warnings are printed meanwhile."""
+    with warnings.catch_warnings():
+        if not shown:
+            warnings.simplefilter("ignore")
+        yield
 
 
 class ProgressLine:

@@ -39,6 +39,9 @@ class Part:
     col: int
     col_end: int
 
+    def __len__(self) -> int:
+        return (self.row_end - self.row) * (self.col_end - self.col)
+
     def ids(self, tiling: Levels) -> I64:
         """Tile ids, row by row."""
         rows, cols = np.mgrid[self.row : self.row_end, self.col : self.col_end]

@@ -10,8 +10,8 @@ from rs_text_search_plugin.contracts.messages import Window
 
 from .grid import Corners, window_corners
 from .meta import Meta, raster_changed, read_meta
-from .parts import parts_of, read_note
-from .store import SUFFIX, found_raster, holds_index, index_folder, part_files
+from .parts import part_name, parts_of, read_note
+from .store import SUFFIX, Index, found_raster, holds_index, index_folder, part_files
 
 
 def state(name: str | Path, model: str | None = None) -> dict[str, Any]:
@@ -64,3 +64,16 @@ def _word(meta: Meta, done: int, model: str | None) -> tuple[str, str]:
 def outline(meta: Meta) -> Corners:
     """Corners of the whole raster in its CRS."""
     return window_corners(meta.transform, Window(0, 0, meta.width, meta.height))
+
+
+def share_done(index: Index) -> float:
+    """Share of an index's planned tiles that are done, 0-1."""
+    meta = index.meta
+    if meta.complete or not meta.planned:
+        return 1.0
+    if meta.area is not None:  # parts outside the area are never made
+        return len(index.ids) / meta.planned
+    names = {file.name for file in part_files(index.folder, meta)}
+    parts = parts_of(meta.tiling, meta.factor)
+    done = [part for part in parts if part_name(part.number) in names]
+    return sum(map(len, done)) / sum(map(len, parts))

@@ -222,7 +222,8 @@ def private_streams() -> tuple[BinaryIO, BinaryIO]:
 def main() -> NoReturn:
     """`rs-text-search serve`. Ends at once: a library's thread may still be running."""
     lines, out = private_streams()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     with Session() as session:
         Server(partial(call, session), out).serve(lines)
     sys.stderr.flush()

@@ -396,6 +396,28 @@ def test_help_and_bad_calls_do_not_wait_for_heavy_packages() -> None:
     assert run.stdout == "[]\n"
 
 
+EARLY = """
+import builtins, os, signal, sys
+imported = builtins.__import__
+def interrupted(name, *args, **named):
+    if name == "numpy":
+        builtins.__import__ = imported
+        os.kill(os.getpid(), signal.SIGINT)
+    return imported(name, *args, **named)
+builtins.__import__ = interrupted
+from rs_text_search_plugin.engine.__main__ import main
+sys.argv = ["rs-text-search", "info", "nothing.tif"]
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
+def test_ctrl_c_while_packages_load_shows_no_traceback() -> None:
+    command = [sys.executable, "-c", EARLY]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "Stopped.\n")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     scene = write_scene(tmp_path / "scene.tif", side=2048)

@@ -129,7 +129,11 @@ def test_an_unfinished_index_is_searched_as_far_as_it_goes(raster, encoder, else
     monkeypatch.setattr(registry, "load", lambda model, device: encoder)
     with Session() as session:
         answer = call(session, "search", {"indexes": [str(folder)], "text": "red"}, Job())
-    assert answer["verdict"].endswith("Indexed only in part: scene.tif.")
+    share = len(opened.ids) / len(elsewhere.ids)
+    assert answer["searched"] == pytest.approx(share)
+    assert answer["verdict"].endswith(
+        f"Searched {100 * share:.0f} % so far; not all of scene.tif is indexed."
+    )
 
 
 def test_indexing_again_does_nothing_twice(raster, encoder):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rs_text_search_plugin.models import registry
 
-from rs_text_search_plugin.contracts.errors import IndexStoreError, ProtocolError, QueryError
+from rs_text_search_plugin.contracts.errors import Cancelled, IndexStoreError, ProtocolError, QueryError
+from rs_text_search_plugin.contracts.operations import OPERATIONS
 from rs_text_search_plugin.engine.raster.reader import Raster
 from rs_text_search_plugin.engine.search import query as queries
-from rs_text_search_plugin.engine.service.jobs import Job
-from rs_text_search_plugin.engine.service.operations import call
+from rs_text_search_plugin.engine.service.jobs import Job, explain
+from rs_text_search_plugin.engine.service.operations import HANDLERS, call
 from rs_text_search_plugin.engine.service.session import Session
 from tests.engine.fakes import ColourEncoder, write_scene
 
@@ -91,3 +94,126 @@ def test_an_unknown_operation_says_what_to_do(session: Session) -> None:
     with pytest.raises(ProtocolError, match="Unknown operation “fly”") as error:
         call(session, "fly", {}, Job())
     assert "repair the engine" in error.value.hint
+
+
+# ---- while an index is being made ----
+
+
+class Gate:
+    """Stops an index run once `tiles` are done, until it is opened."""
+
+    def __init__(self, tiles: int) -> None:
+        self.tiles = tiles
+        self.reached, self.opened = threading.Event(), threading.Event()
+
+    def __call__(self, done: int, total: int) -> None:
+        if done >= self.tiles:
+            self.reached.set()
+            assert self.opened.wait(60)
+
+
+def test_what_is_done_of_an_index_is_searched_while_the_rest_is_being_made(
+    session: Session, tmp_path: Path
+) -> None:
+    source = str(write_scene(tmp_path / "scene.tif", side=1024))
+    gate = Gate(tiles=512)
+    request = {"source": source, "tile_px": 32}
+    run = threading.Thread(target=call, args=(session, "index", request, Job(progress=gate)))
+    run.start()
+    assert gate.reached.wait(60)
+    asked = {"indexes": [source], "text": "red"}
+    early = call(session, "search", asked, Job())
+    place = call(session, "locate", {"indexes": [source], "x": 500_040, "y": 4_999_975}, Job())["tiles"][0]
+    told = call(session, "describe", {"index": source, "id": place["id"]}, Job())
+    state = call(session, "info", {"sources": [source]}, Job())["indexes"][0]
+    image = call(session, "thumbnails", {"index": source, "ids": [0]}, Job())["paths"][0]
+    assert run.is_alive()
+    gate.opened.set()
+    run.join(60)
+    late = call(session, "search", asked, Job())
+    assert 0.4 < early["searched"] < 0.6
+    assert f"Searched {100 * early['searched']:.0f} % so far; not all of scene.tif" in early["verdict"]
+    assert early["matches"][0]["id"] == late["matches"][0]["id"]
+    assert told["sentence"]
+    assert state["state"] == "unfinished"
+    assert Path(image).is_file()
+    assert (late["searched"], late["tiles"]) == (1.0, 1024)
+    assert "so far" not in late["verdict"]
+
+
+def test_before_the_first_part_is_there_a_search_says_so(session: Session, scene: str) -> None:
+    with pytest.raises(Cancelled):
+        call(session, "index", {"source": scene, "tile_px": 32}, Job(cancelled=lambda: True))
+    answer = call(session, "search", {"indexes": [scene], "text": "red", "heat": True}, Job())
+    assert (answer["verdict"], answer["searched"]) == ("Nothing is indexed yet.", 0.0)
+    assert (answer["matches"], answer["heat"], sum(answer["histogram"])) == ([], [], 0)
+
+
+def test_an_index_just_begun_does_not_hide_the_others(session: Session, index: str, tmp_path: Path) -> None:
+    begun = str(write_scene(tmp_path / "begun.tif"))
+    with pytest.raises(Cancelled):
+        call(session, "index", {"source": begun, "tile_px": 32}, Job(cancelled=lambda: True))
+    answer = call(session, "search", {"indexes": [begun, index], "text": "red", "heat": True}, Job())
+    assert (answer["searched"], len(answer["matches"]), len(answer["sources"])) == (0.5, 64, 2)
+    assert [heat["index"] for heat in answer["heat"]] == [index]
+
+
+# ---- whatever comes over the wire ----
+
+STRANGE: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    10**30,
+    0.5,
+    1e308,
+    float("nan"),
+    "",
+    "x",
+    "\0",
+    "\ud800",
+    "y" * 200_000,
+    [],
+    [None],
+    [[]],
+    ["x"],
+    {},
+    {"type": "Polygon", "coordinates": [[["a"]]]},
+    [{"index": "x", "id": "y"}],
+)
+OPERATIONS_TRIED = [name for name in HANDLERS if name != "install"]  # it would download
+
+
+@pytest.mark.parametrize("name", OPERATIONS_TRIED)
+def test_no_value_of_any_field_is_taken_for_a_bug(
+    session: Session, index: str, name: str, tmp_path: Path
+) -> None:
+    good: dict[str, Any] = {
+        "indexes": [index],
+        "index": index,
+        "id": 0,
+        "ids": [0],
+        "source": index.removesuffix(".rsidx"),
+        "text": "red",
+        "x": 500_040.0,
+        "y": 4_999_975.0,
+        "tile_px": 32,
+        "result": "none",
+        "path": str(tmp_path / "a.gpkg"),
+        "query": "q",
+        "model": "compact",
+        "matches": [{"index": index, "id": 0}],
+        "out": str(tmp_path / "out.rsidx"),
+    }
+    known = [field.name for field in fields(OPERATIONS[name].request)]
+    base = {field: good[field] for field in known if field in good}
+    bugs = []
+    for field in known:
+        for value in STRANGE:
+            try:
+                call(session, name, {**base, field: value}, Job())
+            except Exception as error:
+                told = explain(error)
+                if told.kind in {"Internal", "ImportError", "MemoryError"}:
+                    bugs.append((field, str(value)[:30], told.message))
+    assert bugs == []

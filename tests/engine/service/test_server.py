@@ -38,7 +38,7 @@ def perform(name: str, args: dict[str, Any], job: Job) -> dict[str, Any]:
         for done in range(1, 1001):
             job.progress(done, 1000)
         return {}
-    if name == "wait":
+    if name in {"wait", "index"}:
         for _ in range(1000):
             if job.cancelled():
                 raise Cancelled("Stopped.", "What was done is kept.")
@@ -120,6 +120,26 @@ def test_hello_is_answered_while_an_operation_runs(client: Client) -> None:
         "hint": "What was done is kept.",
         "details": "",
     }
+
+
+def test_quick_operations_are_answered_while_a_long_one_runs(client: Client) -> None:
+    client.ask(1, "index")
+    client.until(1, "event")  # it runs
+    for id_ in (2, 3):
+        client.ask(id_, "echo", number=id_)
+        assert client.until(id_, "result")["result"] == {"number": id_}
+    client.ask(4, "cancel", target=1)
+    assert client.until(1, "error")["error"]["kind"] == "Cancelled"
+
+
+def test_a_second_long_operation_waits_for_the_first(client: Client) -> None:
+    client.ask(1, "index")
+    client.until(1, "event")  # it runs
+    client.ask(2, "index")
+    client.ask(3, "cancel", target=2)
+    assert client.until(2, "error")["error"]["message"] == "Stopped before it began."
+    client.ask(4, "cancel", target=1)
+    assert client.until(1, "error")["error"]["message"] == "Stopped."
 
 
 def test_an_operation_that_waits_can_be_cancelled(client: Client) -> None:
@@ -296,6 +316,22 @@ def test_what_libraries_print_never_reaches_the_protocol(
     assert engine.returncode == 0
 
 
+def test_a_closed_output_ends_an_index_run_although_the_input_stays_open(
+    engine: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    assert engine.stdin
+    assert engine.stdout
+    large = write_scene(tmp_path / "large.tif", side=4096)
+    request = {"id": 1, "op": "index", "args": {"source": str(large), "tile_px": 32}}
+    engine.stdin.write(json.dumps(request).encode() + b"\n")
+    engine.stdin.flush()
+    while b"progress" not in engine.stdout.readline():
+        pass  # heartbeats while packages load
+    engine.stdout.close()
+    assert engine.wait(2 * SOON) == 0
+    assert not Path(f"{large}.rsidx", "meta.json").exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to catch")
 def test_sigterm_ends_it_and_leaves_no_temporary_folder(engine: subprocess.Popen[bytes], scene: Path) -> None:
     made = ask(engine, 1, "index", source=str(scene), tile_px=32)["result"]
@@ -332,7 +368,13 @@ def test_values_become_plain_json() -> None:
 def test_what_the_system_refuses_is_told_in_its_words() -> None:
     told = explain(PermissionError(13, "Permission denied", "/root/x"))
     assert (told.kind, told.message) == ("OSError", "Permission denied: /root/x")
-    assert explain(MemoryError()).hint
+
+
+def test_memory_that_ran_out_is_no_bug() -> None:
+    told = explain(MemoryError("Unable to allocate 2. TiB for an array"))
+    assert (told.kind, told.message) == ("MemoryError", "The computer's memory ran out.")
+    assert "fewer rasters" in told.hint
+    assert told.details == ""
 
 
 def test_a_client_that_left_is_no_error() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rs_text_search_plugin.contracts.decode import decode
 from rs_text_search_plugin.contracts.encode import encode
+from rs_text_search_plugin.contracts.errors import SearchError
 from rs_text_search_plugin.contracts.operations.indexing import (
     IndexAnswer,
     IndexRequest,
@@ -21,15 +22,22 @@ from rs_text_search_plugin.contracts.operations.indexing import (
 )
 from rs_text_search_plugin.engine.index import planner, status
 from rs_text_search_plugin.engine.raster.reader import open_raster
-from rs_text_search_plugin.engine.service.jobs import Job
+from rs_text_search_plugin.engine.service.jobs import Job, explain
 from rs_text_search_plugin.engine.service.session import Session
 from rs_text_search_plugin.models import devices
 
 
 def info(session: Session, request: InfoRequest, job: Job) -> InfoAnswer:
     """State of the index of every raster, then of every index folder."""
-    states = [status.state(name, model=request.model) for name in (*request.sources, *request.indexes)]
-    return InfoAnswer(tuple(decode(IndexState, encode(state), "info") for state in states))
+    return InfoAnswer(tuple(_state(name, request.model) for name in (*request.sources, *request.indexes)))
+
+
+def _state(name: str, model: str | None) -> IndexState:
+    """How it stands with one index; what is wrong with it stays with it."""
+    try:
+        return decode(IndexState, encode(status.state(name, model=model)), "info")
+    except (SearchError, OSError) as error:
+        return IndexState(source=name, index=None, state="damaged", detail=explain(error).message)
 
 
 def plan(session: Session, request: PlanRequest, job: Job) -> PlanAnswer:

@@ -19,6 +19,7 @@ from rs_text_search_plugin.contracts.operations.search import (
     Source,
 )
 from rs_text_search_plugin.contracts.protocols import Reranker
+from rs_text_search_plugin.engine.index.status import share_done
 from rs_text_search_plugin.engine.index.store import Index
 from rs_text_search_plugin.engine.output import export as exporting
 from rs_text_search_plugin.engine.search import regions
@@ -34,21 +35,21 @@ def search(session: Session, request: SearchRequest, job: Job) -> SearchAnswer:
     """Ranks the tiles of all indexes by how well they fit a text, marked tiles, or both."""
     opened = tuple(session.index(name) for name in request.indexes)
     reranker = _wanted_reranker(session, request)
-    found = searching.search(
-        list(opened),
-        session.encoder_of(opened),
-        Query(request.text, request.without, _marks(request.like), _marks(request.unlike)),
-        searching.Limits(
-            top=max(request.top, reranking.DEPTH),  # so many may yet be reranked
-            min_score=request.min_score,
-            area=request.area,
-            area_crs=request.area_crs,
-        ),
-    )
-    answer = _answer(found, opened, _heat(session, opened, found, request.heat))
-    held = HeldResult(found, opened, answer, request.top)
+    encoder = session.encoder_of(opened)
+    query = Query(request.text, request.without, _marks(request.like), _marks(request.unlike))
+    begun = tuple(item for item in opened if len(item.ids))
+    if not begun:
+        return _nothing_yet(opened, query)
+    found = searching.search(list(begun), encoder, query, _limits(request))
+    answer = _answer(found, opened, _heat(session, begun, found, request.heat))
+    held = HeldResult(found, begun, answer, request.top)
     session.results.put(answer.result, held)
     return _reranked(held, reranker, job) if reranker else _shortened(answer, request.top)
+
+
+def _limits(request: SearchRequest) -> searching.Limits:
+    top = max(request.top, reranking.DEPTH)  # so many may yet be reranked
+    return searching.Limits(top, request.min_score, request.area, request.area_crs)
 
 
 def rerank(session: Session, request: RerankRequest, job: Job) -> SearchAnswer:
@@ -82,9 +83,31 @@ def _marks(tiles: Sequence[Tile]) -> tuple[tuple[str, int], ...]:
 
 def _answer(found: searching.SearchResult, opened: Sequence[Index], heat: tuple[Heat, ...]) -> SearchAnswer:
     own = {name: value for name, value in vars(found).items() if name not in {"scores", "asked"}}
-    own["verdict"] += _unfinished(opened)
+    share, remark = _searched(opened)
+    own["verdict"] += remark
     sources = tuple(map(_source, opened))
-    return SearchAnswer(**own, sources=sources, heat=heat, result=secrets.token_hex(8))
+    return SearchAnswer(**own, sources=sources, heat=heat, result=secrets.token_hex(8), searched=share)
+
+
+def _nothing_yet(opened: Sequence[Index], query: Query) -> SearchAnswer:
+    """The answer from indexes that have no tile yet."""
+    return SearchAnswer(
+        query=searching.describe_query(query),
+        understood="",
+        model=opened[0].meta.model,
+        verdict="Nothing is indexed yet.",
+        strong=0,
+        possible=0,
+        tiles=0,
+        seconds=0.0,
+        histogram=(0,) * searching.HISTOGRAM_BINS,
+        matches=(),
+        regions=(),
+        reranked=False,
+        sources=tuple(map(_source, opened)),
+        heat=(),
+        searched=_searched(opened)[0],
+    )
 
 
 def _source(index: Index) -> Source:
@@ -101,14 +124,18 @@ def _shortened(answer: SearchAnswer, top: int) -> SearchAnswer:
 def _reranked(held: HeldResult, reranker: Reranker, job: Job) -> SearchAnswer:
     again = reranking.rerank(held.found, held.indexes, held.found.asked, reranker, job)
     changed = {name: getattr(again, name) for name in ("matches", "seconds", "reranked")}
-    verdict = again.verdict + _unfinished(held.indexes)
+    verdict = again.verdict + held.answer.verdict.removeprefix(held.found.verdict)
     return _shortened(replace(held.answer, verdict=verdict, **changed), held.top)
 
 
-def _unfinished(opened: Sequence[Index]) -> str:
-    """What a verdict must add when places may be missing."""
-    names = [Path(item.meta.source).name for item in opened if not item.meta.complete]
-    return f" Indexed only in part: {', '.join(names)}." if names else ""
+def _searched(opened: Sequence[Index]) -> tuple[float, str]:
+    """Share of all planned tiles that could be searched, 0-1, and what to say when it is not all."""
+    names = [Path(index.meta.source).name for index in opened if not index.meta.complete]
+    planned = sum(index.meta.planned for index in opened)
+    share = sum(share_done(index) * index.meta.planned for index in opened) / max(1, planned)
+    if not names:
+        return 1.0, ""
+    return share, f" Searched {100 * share:.0f} % so far; not all of {', '.join(names)} is indexed."
 
 
 def _heat(
