@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from . import engine, indexing, search, tiles, zoom
+from . import change, engine, indexing, search, tiles, zoom
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ OPERATIONS = {
         ("search", search.SearchRequest, search.SearchAnswer),
         ("rerank", search.RerankRequest, search.SearchAnswer),
         ("zoom", zoom.ZoomRequest, zoom.ZoomAnswer),
+        ("change", change.ChangeRequest, change.ChangeAnswer),
         ("describe", tiles.DescribeRequest, tiles.DescribeAnswer),
         ("locate", tiles.LocateRequest, tiles.LocateAnswer),
         ("thumbnails", tiles.ThumbnailsRequest, tiles.ThumbnailsAnswer),

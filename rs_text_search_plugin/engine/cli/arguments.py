@@ -64,7 +64,16 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="rs-text-search", description="Search your own imagery with words.")
     parser.add_argument("--version", action="version", version=f"rs-text-search {VERSION}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_add_index, _add_search, _add_describe, _add_export, _add_others, _add_train, _add_evaluate):
+    for add in (
+        _add_index,
+        _add_search,
+        _add_change,
+        _add_describe,
+        _add_export,
+        _add_others,
+        _add_train,
+        _add_evaluate,
+    ):
         add(commands)
     for command in commands.choices.values():
         command.add_argument("--json", action="store_true", help="print one JSON object instead of text")
@@ -138,6 +147,15 @@ def _add_search(commands: Any) -> None:
         metavar="FILE",
         help="write boxes around what --zoom finds: .shp .gpkg .geojson .fgb .parquet",
     )
+
+
+def _add_change(commands: Any) -> None:
+    add = _command(commands, "change", "find where a phrase gained or lost between two rasters").add_argument
+    add("before", metavar="BEFORE", help="index folder of the earlier raster, or the raster")
+    add("after", metavar="AFTER", help="the same of the later one")
+    add("text", metavar="TEXT", help="what may have come or gone, such as “new houses”")
+    add("--top", type=at_least(1, int), default=50, metavar="K", help="at most K places (default: 50)")
+    add("--least", type=between(0, 100), default=20.0, metavar="S", help="points of score (default: 20)")
 
 
 def _add_describe(commands: Any) -> None:

@@ -114,6 +114,13 @@ def _marks(names: list[str], marks: list[tuple[int, int]]) -> list[Json]:
     return [{"index": names[number - 1], "id": tile} for number, tile in marks]
 
 
+def change(session: Session, args: Namespace, watch: Watch) -> Json:
+    """Where a phrase gained or lost."""
+    return call(
+        session, "change", {n: getattr(args, n) for n in ("before", "after", "text", "top", "least")}, Job()
+    )
+
+
 def describe(session: Session, args: Namespace, watch: Watch) -> Json:
     """What stands at a place."""
     x, y = args.at
@@ -183,6 +190,7 @@ def report_of(values: Mapping[str, Any]) -> Json:
 COMMANDS: dict[str, Callable[[Session, Namespace, Watch], Json]] = {
     "index": index,
     "search": search,
+    "change": change,
     "describe": describe,
     "export": export,
     "info": info,

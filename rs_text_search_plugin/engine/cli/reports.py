@@ -82,6 +82,26 @@ def zoom(found: Json) -> Iterator[str]:
     yield from (f"boxes: {path}" for path in found["files"][:1])
 
 
+def change(found: Json) -> Iterator[str]:
+    """The verdict, then the places."""
+    yield f"“{found['query']}”: {found['verdict']}"
+    rows = []
+    for place in found["places"][:ROWS]:
+        x, y = (sum(axis) / 4 for axis in zip(*place["corners"], strict=True))
+        scores = f"{place['score_before']:.0f} -> {place['score_after']:.0f}"
+        rows.append(
+            [
+                place["rank"],
+                f"{place['change']:+.0f}",
+                scores,
+                f"{x:.8g}, {y:.8g}",
+                "" if place["checked"] else "not checked",
+            ]
+        )
+    if rows:
+        yield from table(rows, ["rank", "change", "scores", "centre", ""])
+
+
 def describe(found: Json) -> Iterator[str]:
     """The sentence, then the tags."""
     yield found["sentence"]
@@ -141,6 +161,7 @@ def evaluate(report: Json) -> Iterator[str]:
 REPORTS: dict[str, Callable[[Json], Iterator[str]]] = {
     "index": index,
     "search": search,
+    "change": change,
     "describe": describe,
     "export": export,
     "info": info,
