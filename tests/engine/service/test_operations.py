@@ -186,8 +186,9 @@ OPERATIONS_TRIED = [name for name in HANDLERS if name != "install"]  # it would 
 
 @pytest.mark.parametrize("name", OPERATIONS_TRIED)
 def test_no_value_of_any_field_is_taken_for_a_bug(
-    session: Session, index: str, name: str, tmp_path: Path
+    session: Session, index: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # some values are names of files to write
     good: dict[str, Any] = {
         "indexes": [index],
         "index": index,
