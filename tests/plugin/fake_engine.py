@@ -304,7 +304,8 @@ def work(waiting: queue.Queue) -> None:
         request = waiting.get()
         working.append(request["id"])
         answer(request, OPERATIONS[request["op"]])
-        working.clear()
+        if request["id"] in working:
+            working.remove(request["id"])
 
 
 def beat() -> None:
@@ -315,8 +316,9 @@ def beat() -> None:
 
 
 def serve() -> None:
-    waiting: queue.Queue = queue.Queue()
-    threading.Thread(target=work, args=(waiting,), daemon=True).start()
+    long, quick = queue.Queue(), queue.Queue()
+    for lane in (long, quick):
+        threading.Thread(target=work, args=(lane,), daemon=True).start()
     threading.Thread(target=beat, daemon=True).start()
     print("fake engine is up", file=sys.stderr, flush=True)
     for line in sys.stdin:
@@ -329,7 +331,7 @@ def serve() -> None:
         elif request["op"] == "shutdown":
             break
         else:
-            waiting.put(request)
+            (long if request["op"] in {"index", "install"} else quick).put(request)
     os._exit(0)
 
 
