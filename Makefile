@@ -25,7 +25,7 @@ QUIETLY  := 2> >(grep -v -e '^WARNING: Retrying' -e 'is ignored: it is neither' 
 # The rules that block a plugin on plugins.qgis.org: what its scan enables, less two that bandit no longer has.
 BANDIT_RULES := B101,B102,B103,B104,B105,B106,B107,B108,B110,B112,B113,B201,B202,B301,B302,B303,B304,B305,B306,B307,B308,B310,B311,B312,B313,B314,B315,B316,B317,B318,B319,B321,B323,B324,B401,B402,B403,B405,B406,B407,B408,B409,B412,B413,B501,B502,B503,B504,B505,B506,B507,B508,B509,B601,B602,B603,B604,B605,B606,B607,B608,B609,B610,B611,B612,B613,B614,B615,B701,B702,B703,B704
 
-.PHONY: help setup demo qgis test test-engine test-plugin test-e2e check bench package lock wheels docs deploy clean
+.PHONY: help setup demo qgis test test-engine test-plugin test-e2e test-matrix check bench package lock wheels docs deploy clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -52,6 +52,9 @@ test-plugin: .venv/.ready .venv-qgis/.ready
 
 test-e2e: .venv/.ready build/.system
 	@$(PYTHON) -m pytest tests/e2e
+
+test-matrix:  ## the plugin's tests in QGIS of Debian 12, 13 and 13 backports, in chroots (root; RELEASES="bookworm trixie trixie-backports")
+	@$(SUDO) .ci/test-matrix $(RELEASES)
 
 check: .venv/.ready  ## ruff, mypy, and the plugin site's security scan
 	@$(PYTHON) -m ruff check .
@@ -86,6 +89,9 @@ lock: .venv/.ready build/tools/bin/uv  ## lock the engine's packages by hash, fo
 	    print "# Written by make lock: the pip that installs the others." > pip; \
 	    print "# Written by make lock: all that the engine needs, but torch. Complete: install with --no-deps." > rest } \
 	  /^[a-z]/ { out = /^pip==/ ? pip : /^(torch|triton|nvidia-|cuda-)/ ? torch : rest } { print > out }' build/lock.txt
+	@printf 'pytest-qgis\npytest-qt\nwheel\n' > build/dev.in
+	@$(COMPILE) build/dev.in --extra dev --extra train -c build/pins.txt -o build/dev.txt >/dev/null
+	@{ echo "# Written by make lock: versions of what only developers install."; grep -v -x -F -f build/pins.txt build/dev.txt; } > tests/constraints.txt
 	@$(PYTHON) -m tests.bench.wheels
 
 wheels: .venv/.ready  ## fill WHEELS=dist/wheels with all packages, for a computer without a network that has the same system and Python
@@ -115,13 +121,13 @@ clean:  ## remove everything that was built, the environments too
 	@$(PYTHON) -m pip install -q --require-hashes -r resources/pip-requirements.txt $(QUIETLY)
 	@$(PYTHON) -m pip install -q --require-hashes --no-deps -r resources/engine-requirements.txt $(QUIETLY)
 	@{ $(call torch,pip install -q --no-deps); } $(QUIETLY)
-	@$(PYTHON) -m pip install -q wheel $(QUIETLY)
-	@$(PYTHON) -m pip install -q --no-build-isolation -e '.[dev]' $(QUIETLY)
+	@$(PYTHON) -m pip install -q -c tests/constraints.txt wheel $(QUIETLY)
+	@$(PYTHON) -m pip install -q -c tests/constraints.txt --no-build-isolation -e '.[dev]' $(QUIETLY)
 	@touch $@
 
 .venv-qgis/.ready: build/.system
 	@/usr/bin/python3 -m venv --system-site-packages .venv-qgis
-	@$(QGIS_PY) -m pip install -q pytest pytest-qgis pytest-qt pytest-timeout pytest-cov $(QUIETLY)
+	@$(QGIS_PY) -m pip install -q -c tests/constraints.txt pytest pytest-qgis pytest-qt pytest-timeout pytest-cov $(QUIETLY)
 	@touch $@
 
 build/tools/bin/uv: | build/.python
