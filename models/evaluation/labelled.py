@@ -80,12 +80,13 @@ def _objects(
     ]
     possible = {name: _possible(table.scenes) for name, table in things().sets.items()}
     scenes = np.array(
-        [[UNKNOWN if name in possible[origin] else ABSENT for _, origin in views] for name in names], np.int8
+        [[UNKNOWN if name in possible[origin] else ABSENT for _, origin, _ in views] for name in names],
+        np.int8,
     )
-    known = np.stack([view.known for view, _ in views]).T[[thing for _, thing in thing_names()]]
-    tiles = np.stack([pixels(view.image) for view, _ in views])
+    known = np.stack([view.known for view, _, _ in views]).T[[thing for _, thing in thing_names()]]
+    tiles = np.stack([pixels(view.image) for view, _, _ in views])
     images = np.concatenate([encoder.images(tiles[i : i + BATCH]) for i in range(0, len(tiles), BATCH)])
-    return images, np.array([origin for _, origin in views]), np.concatenate([scenes, known])
+    return images, np.array([origin for _, origin, _ in views]), np.concatenate([scenes, known])
 
 
 def _possible(labels: frozenset[str]) -> set[str]:

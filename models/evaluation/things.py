@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from rs_text_search_plugin.models.systems.base import INPUT_PX
-from rs_text_search_plugin.models.training.datasets import Dataset, pixels
+from rs_text_search_plugin.models.training.datasets import Dataset, Row, pixels
 from rs_text_search_plugin.models.training.mixed.chips import open_chip
 from rs_text_search_plugin.models.training.mixed.things import PRESENT, UNKNOWN, Known, Things
-from rs_text_search_plugin.models.training.mixed.windows import View, part_only, whole, window
+from rs_text_search_plugin.models.training.mixed.windows import Chip, View, part_only, whole, window
 
 from rs_text_search_plugin.contracts.arrays import F32, U8
 
@@ -35,6 +36,8 @@ class Pool:
     known: Known
     """(n, things)"""
     origin: npt.NDArray[np.str_]
+    ground: F32
+    """Side of each on the ground, m; nan where it is not known."""
 
     def things(self) -> list[int]:
         """Those that enough images show."""
@@ -45,23 +48,39 @@ def pooled(objects: Sequence[Dataset], scenes: Sequence[Dataset], table: Things)
     """Val chips, whole and by a window, then val images of scenes, which count against a name but never for it."""
     views = [view for data in objects for view in object_views(data, table)]
     told = [image for data in scenes for image in scene_images(data, table)]
-    images = [*(pixels(view.image) for view, _ in views), *(image for image, _ in told)]
     negative = [np.where(known == PRESENT, np.int8(UNKNOWN), known) for _, known in told]
-    origin = [*(name for _, name in views), *("" for _ in told)]
-    return Pool(np.stack(images), np.stack([*(view.known for view, _ in views), *negative]), np.array(origin))
+    return Pool(
+        np.stack([*(pixels(one.view.image) for one in views), *(image for image, _ in told)]),
+        np.stack([*(one.view.known for one in views), *negative]),
+        np.array([*(one.origin for one in views), *("" for _ in told)]),
+        np.array([*(one.ground for one in views), *(np.nan for _ in told)], np.float32),
+    )
+
+
+class ObjectView(NamedTuple):
+    """A view of a chip, the set that it is from, and the side of its ground in m, nan where it is not known."""
+
+    view: View
+    origin: str
+    ground: float
 
 
 def object_views(
     data: Dataset, table: Things, seed: int = 0, *, windows_only: bool = False
-) -> Iterator[tuple[View, str]]:
-    """Each val chip as a whole, and a window on each that is large enough; with the name of its set."""
+) -> Iterator[ObjectView]:
+    """Each val chip as a whole, and a window on each that is large enough."""
     rng = np.random.default_rng(seed)
     for row in data.split("val"):
         chip = open_chip(row, data.images.read(row.image), table)
         if not windows_only:
-            yield whole(chip, INPUT_PX), row.set
+            yield _placed(chip, whole(chip, INPUT_PX), row)
         if min(chip.image.size) > LEAST_PX:
-            yield part_only(chip, window(chip, rng, INPUT_PX)), row.set
+            yield _placed(chip, part_only(chip, window(chip, rng, INPUT_PX)), row)
+
+
+def _placed(chip: Chip, view: View, row: Row) -> ObjectView:
+    area = view.share * chip.image.width * chip.image.height
+    return ObjectView(view, row.set, float(area**0.5 * chip.gsd) if chip.gsd else float("nan"))
 
 
 def scene_images(data: Dataset, table: Things) -> Iterator[tuple[U8, Known]]:

@@ -32,11 +32,11 @@ class Mix:
     """Of each captioned data set, in order."""
     things: float
     """Of all sets of things together."""
-    joined: float = 0.07
-    half_empty: float = 0.03
-    pasted: float = 0.08
-    closer: float = 0.16
-    farther: float = 0.16
+    joined: float = 0.04
+    half_empty: float = 0.02
+    pasted: float = 0.05
+    closer: float = 0.12
+    farther: float = 0.12
 
 
 @dataclass(frozen=True)

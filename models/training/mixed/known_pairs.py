@@ -99,14 +99,14 @@ def pair_loss(logits: Tensor, negative: Tensor, owner: Tensor, wrong: Tensor) ->
 
 @dataclass(frozen=True)
 class NameLosses:
-    """Names of concepts (things and scenes) against images, each a mean over the concepts that a batch tells about."""
+    """Names of things against images, each a mean over the names that a batch tells about."""
 
     present: Tensor
     """Whether each is present: a balanced logistic loss with one threshold for all."""
     ranks: Tensor
     """Images that show it before those that do not."""
     picks: Tensor
-    """Concepts that an image shows before those that it does not."""
+    """Things that an image shows before those that it does not."""
 
 
 def name_losses(

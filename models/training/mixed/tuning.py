@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from rs_text_search_plugin.models import checkpoint
 from rs_text_search_plugin.models.inference.runtime import training_precision
-from rs_text_search_plugin.models.label_prompts import phrases
 from rs_text_search_plugin.models.layers.losses import NEVER
 from rs_text_search_plugin.models.systems.base import Facts, places
 from rs_text_search_plugin.models.systems.compact import Compact
@@ -57,8 +56,8 @@ class Queries:
     wrong: dict[int, str]
     """Number of a text -> one that denies it."""
     names: list[str]
-    concepts: Tensor
-    """(names,) the thing, or behind all things the label, that each names."""
+    things: Tensor
+    """(names,) the thing that each names."""
 
     def every(self) -> list[str]:
         """Texts, wrong ones, names."""
@@ -102,7 +101,6 @@ class MixedTuning:
             Contrasts(found.texts),
             front(system.backbone),
         )
-        self.scene_names = [_scene_names(label, self.table.names) for label in found.labels]
         self.groups, self.trained = self._learning()
         self.average = {name: p.detach().clone() for name, p in self.trained.items()}
         self.optimiser = torch.optim.AdamW(
@@ -168,14 +166,14 @@ class MixedTuning:
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
     def _queries(self, examples: list[Example]) -> Queries:
-        """The texts of a batch, texts that deny some of them, and names of all concepts."""
+        """The texts of a batch, texts that deny some of them, and names of all things."""
         rng = np.random.default_rng((self.run.seed, self.step, 1))
         texts = [text for example in examples for text in example.texts]
         owner = torch.tensor([row for row, example in enumerate(examples) for _ in example.texts])
         wrong = {number: self._wrong(text, rng) for number, text in enumerate(texts)}
-        names, concepts = self._names(rng)
+        names, named = self._names(rng)
         return Queries(
-            texts, owner, {number: text for number, text in wrong.items() if text}, names, concepts
+            texts, owner, {number: text for number, text in wrong.items() if text}, names, named
         )
 
     def _wrong(self, text: Text, rng: np.random.Generator) -> str:
@@ -184,15 +182,13 @@ class MixedTuning:
         return self.contrasts.wrong(text.text, rng) if caption and rng.random() < self.recipe.wrong else ""
 
     def _names(self, rng: np.random.Generator) -> tuple[list[str], Tensor]:
-        """Four names of each thing, the plain ones among them, one of each scene; and the concept that each names."""
-        names, concepts = [], []
-        for number, thing in enumerate(self.table.all):
-            names += [one_of(thing.one, rng), one_of(thing.many, rng), thing.one[0], thing.many[0]]
-            concepts += [number] * 4
-        for label, pool in enumerate(self.scene_names):
-            names += [one_of(pool, rng)] if pool else []
-            concepts += [len(self.table.all) + label] if pool else []
-        return names, torch.tensor(concepts)
+        """Four names of each thing, the plain ones among them, and the thing that each names.
+
+        Names of scenes are left to the pairs: learnt here too, they pulled all images of a scene together, which cost
+        two points of recall."""
+        pools = [(thing.one, thing.many, thing.one[:1], thing.many[:1]) for thing in self.table.all]
+        names = [one_of(pool, rng) for four in pools for pool in four]
+        return names, torch.arange(len(pools)).repeat_interleave(4)
 
     def _forward(self, examples: list[Example], queries: Queries) -> tuple[Vectors, list[Tensor]]:
         """Images and each distinct text, in parts side by side."""
@@ -223,7 +219,7 @@ class MixedTuning:
             return self.system.embed_texts(some)
 
     def _losses(self, examples: list[Example], queries: Queries, vectors: Vectors) -> dict[str, Tensor]:
-        """Pairs, and names of concepts."""
+        """Pairs, and names of things."""
         lesson, images = self.system.lesson, vectors.images
         scale = lesson["scale"].exp().clamp_max(100)
         texts, wrong, names = torch.split(vectors.of_queries(), queries.counts())
@@ -232,7 +228,7 @@ class MixedTuning:
         against = against.index_copy(0, denied, scale * (images[queries.owner[denied]] * wrong).sum(1))
         facts = image_facts(examples)
         negative = negatives(facts, text_facts(queries.texts, len(self.table.all)))
-        known = torch.cat([facts.things, facts.scenes], 1)[:, queries.concepts]
+        known = facts.things[:, queries.things]
         told = name_losses(images @ names.T, known, lesson["sharpness"].exp(), lesson["threshold"], scale)
         return {
             "pairs": pair_loss(scale * images @ texts.T, negative, queries.owner, against),
@@ -296,8 +292,3 @@ class MixedTuning:
 def _leaf(outputs: Sequence[Tensor]) -> Tensor:
     """The vectors of several parts, cut off from their graphs."""
     return torch.cat([output.detach() for output in outputs]).requires_grad_()
-
-
-def _scene_names(label: str, things: frozenset[str]) -> tuple[str, ...]:
-    """What people call a scene, without what they call a thing."""
-    return tuple(name for name in phrases().labels.get(label, ()) if name not in things)
