@@ -172,9 +172,7 @@ class MixedTuning:
         owner = torch.tensor([row for row, example in enumerate(examples) for _ in example.texts])
         wrong = {number: self._wrong(text, rng) for number, text in enumerate(texts)}
         names, named = self._names(rng)
-        return Queries(
-            texts, owner, {number: text for number, text in wrong.items() if text}, names, named
-        )
+        return Queries(texts, owner, {number: text for number, text in wrong.items() if text}, names, named)
 
     def _wrong(self, text: Text, rng: np.random.Generator) -> str:
         """A caption with one thing denied, for some captions."""
