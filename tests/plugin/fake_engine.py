@@ -140,6 +140,7 @@ def info(_id: int, args: Json) -> Json:
 
 def plan(_id: int, args: Json) -> Json:
     size = {"tiles": 100, "rows": ROWS, "cols": COLS, "tile_px": [SIDE, SIDE], "tile_m": 100.0, "gsd_m": 1.0}
+    size["levels"] = 1
     return {**size, "seconds": 1.2, "bytes": 120_000, "index": str(folder_of(args["source"])), "badges": []}
 
 
