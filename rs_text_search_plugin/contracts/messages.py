@@ -38,6 +38,8 @@ class Query:
     without: str = ""
     like: tuple[tuple[str, int], ...] = ()
     unlike: tuple[tuple[str, int], ...] = ()
+    language: str = ""
+    """ISO 639-1 code; empty: told from the text."""
 
 
 @dataclass(frozen=True)

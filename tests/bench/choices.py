@@ -20,7 +20,7 @@ from rs_text_search_plugin.models.registry import load
 from rs_text_search_plugin.models.training.datasets import open_dataset, pixels
 
 from rs_text_search_plugin.contracts.arrays import F32, U8
-from rs_text_search_plugin.engine.search.query import unit
+from rs_text_search_plugin.engine.vectors import unit_length as unit
 
 from .encoder import possible, seeing
 from .results import table

@@ -23,7 +23,7 @@ from rs_text_search_plugin.models.training.datasets import Row, open_dataset
 from rs_text_search_plugin.contracts.arrays import F32
 from rs_text_search_plugin.contracts.messages import Query
 from rs_text_search_plugin.contracts.protocols import Encoder
-from rs_text_search_plugin.engine.search.query import phrases
+from rs_text_search_plugin.engine.search.query.prompts import phrases
 from rs_text_search_plugin.engine.search.search import Limits, search
 from tests.bench.gallery import gallery
 from tests.engine.synthetic import SyntheticIndex, checkerless

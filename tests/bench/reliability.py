@@ -23,9 +23,9 @@ from rs_text_search_plugin.models.training.datasets import Row, open_dataset
 from rs_text_search_plugin.contracts.arrays import F32
 from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.contracts.scores import POSSIBLE, STRONG
-from rs_text_search_plugin.engine.search import query_embedding as word_vectors
 from rs_text_search_plugin.engine.search.calibration import calibration, gain, lines, percent
-from rs_text_search_plugin.engine.search.spelling import repaired
+from rs_text_search_plugin.engine.search.language.spelling import repaired
+from rs_text_search_plugin.engine.search.query.embedding import embed_english, vocabulary_vectors
 from tests.bench.mosaic import indexed
 from tests.bench.people import Mask, Place, places, shown
 
@@ -84,7 +84,7 @@ def queries(encoder: Encoder, name: str, rows: Sequence[Row]) -> Queries:
     texts = [repaired(query) for place in chosen for query in place.queries]
     truth = [shown(place, name, rows) for place in chosen for _ in place.queries]
     yes, perhaps = (np.stack(side, axis=1) for side in zip(*truth, strict=True))
-    return Queries(word_vectors.asked(encoder, texts), yes, perhaps)
+    return Queries(embed_english(encoder, texts), yes, perhaps)
 
 
 def mosaics(rows: Sequence[Row], count: int) -> Iterator[npt.NDArray[np.intp]]:
@@ -100,7 +100,7 @@ def mosaics(rows: Sequence[Row], count: int) -> Iterator[npt.NDArray[np.intp]]:
 def scores(encoder: Encoder, texts: F32, tiles: F32) -> F32:
     """(q, dim) and (n, dim) -> (n, q), 0-100."""
     model = calibration(encoder)
-    fits = lines(model, texts, tiles, gain(model, tiles, word_vectors.vectors(encoder)))
+    fits = lines(model, texts, tiles, gain(model, tiles, vocabulary_vectors(encoder)))
     return percent(
         np.stack([fit.logits(tiles @ text) for fit, text in zip(fits, texts, strict=True)], axis=1)
     )

@@ -22,7 +22,7 @@ from rs_text_search_plugin.models.training.datasets import Row, open_dataset, pi
 
 from rs_text_search_plugin.contracts.arrays import F32
 from rs_text_search_plugin.contracts.protocols import Encoder
-from rs_text_search_plugin.engine.search.query_embedding import asked as embedded
+from rs_text_search_plugin.engine.search.query.embedding import embed_english as embedded
 
 Picture = Image.Image
 Change = Callable[[Picture], Picture]

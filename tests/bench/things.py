@@ -33,7 +33,7 @@ from rs_text_search_plugin.models.training.mixed.things import ABSENT, PRESENT, 
 
 from rs_text_search_plugin.contracts.arrays import F32, U8
 from rs_text_search_plugin.contracts.protocols import Encoder
-from rs_text_search_plugin.engine.search.query_embedding import asked
+from rs_text_search_plugin.engine.search.query.embedding import embed_english
 from tests.bench.robustness import closer, farther
 
 BATCH = 32
@@ -78,7 +78,7 @@ class Bench:
     def __init__(self, encoder: Encoder, pool: Pool) -> None:
         self.encoder, self.pool = encoder, pool
         self.names = plain_names(things(), pool.things())
-        self.texts = asked(encoder, [name for _, name in self.names])
+        self.texts = embed_english(encoder, [name for _, name in self.names])
         self.images = self._embedded(pool.images)
 
     def figures(self, images: F32) -> list[Result]:

@@ -24,8 +24,8 @@ from rs_text_search_plugin.models.word_list import taught_words
 
 from rs_text_search_plugin.contracts.arrays import F32
 from rs_text_search_plugin.contracts.protocols import Encoder
-from rs_text_search_plugin.engine.search.query_embedding import asked as embedded
-from rs_text_search_plugin.engine.search.spelling import repaired
+from rs_text_search_plugin.engine.search.language.spelling import repaired
+from rs_text_search_plugin.engine.search.query.embedding import embed_english as embedded
 from tests.bench.gallery import gallery
 from tests.bench.people import places
 

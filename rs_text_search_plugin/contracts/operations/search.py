@@ -16,6 +16,8 @@ class SearchRequest:
     text: str = ""
     without: str = ""
     """What must not be there."""
+    language: str = ""
+    """Of `text` and `without`, an ISO 639-1 code such as de; empty: told from the text."""
     like: tuple[Tile, ...] = ()
     """Tiles to resemble."""
     unlike: tuple[Tile, ...] = ()
@@ -81,7 +83,7 @@ class SearchAnswer:
 
     query: str
     understood: str
-    """The query with its typing slips repaired, as it was searched for; empty when it had none."""
+    """How the query was understood: typing slips repaired, or put into English; empty when as it was typed."""
     model: str
     verdict: str
     """One sentence."""
@@ -100,6 +102,8 @@ class SearchAnswer:
     """Whether the matches are in another order than that of their scores."""
     sources: tuple[Source, ...]
     heat: tuple[Heat, ...]
+    language: str = "en"
+    """Of the query, as it was told or set, ISO 639-1."""
     result: str = ""
     """The id by which `rerank` finds the result; the engine keeps the last few."""
     searched: Annotated[float, Range(0, 1)] = 1.0

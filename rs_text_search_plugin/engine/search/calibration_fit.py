@@ -32,8 +32,8 @@ from rs_text_search_plugin.engine.vectors import unit_length
 from rs_text_search_plugin.models import registry
 from rs_text_search_plugin.models.label_prompts import phrases as model_phrases
 
-from . import query_embedding as word_vectors
 from .calibration import Calibration, clarity, gain, lines, percent, usual
+from .query.embedding import embed_english, vocabulary_vectors
 
 ABSENT_THINGS = (
     "elephants", "igloo", "pyramids", "giraffe", "banana", "piano", "spaceship", "laptop computer", "cat", "guitar",
@@ -77,21 +77,21 @@ def labelled(encoder: Encoder, images: F32, rows: list[dict[str, object]]) -> La
     named = np.stack(
         [[all(word in caption for word in _stems(name)) for caption in captions] for name in names]
     )
-    texts = word_vectors.asked(encoder, [*names, *ABSENT_THINGS])
+    texts = embed_english(encoder, [*names, *ABSENT_THINGS])
     none = np.zeros((len(ABSENT_THINGS), len(rows)), dtype=bool)
     positive, negative = np.concatenate([positive, none]), np.concatenate([~positive & ~named, ~none])
-    return LabelledImages(texts, images, positive, negative, scenes, word_vectors.vectors(encoder))
+    return LabelledImages(texts, images, positive, negative, scenes, vocabulary_vectors(encoder))
 
 
 def labelled_file(encoder: Encoder, path: Path) -> LabelledImages:
     """What models/evaluation/labelled.py wrote, and queries for what no image shows."""
     with np.load(path, allow_pickle=False) as stored:
         images, scenes = stored["images"].astype(np.float32), stored["scenes"]
-        texts = word_vectors.asked(encoder, [*map(str, stored["queries"]), *ABSENT_THINGS])
+        texts = embed_english(encoder, [*map(str, stored["queries"]), *ABSENT_THINGS])
         none = np.zeros((len(ABSENT_THINGS), len(images)), dtype=bool)
         positive = np.concatenate([stored["positive"], none])
         negative = np.concatenate([stored["negative"], ~none])
-    return LabelledImages(texts, images, positive, negative, scenes, word_vectors.vectors(encoder))
+    return LabelledImages(texts, images, positive, negative, scenes, vocabulary_vectors(encoder))
 
 
 def _stems(name: str) -> list[str]:

@@ -12,9 +12,9 @@ from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.contracts.scores import POSSIBLE, STRONG
 from rs_text_search_plugin.engine.vectors import unit_length
 
-from . import query_embedding as word_vectors
 from . import vocabulary
 from .calibration import background, calibration, gain, lines, percent
+from .query.embedding import vocabulary_vectors
 from .vocabulary import Word
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def describe(index: Index, tile_id: int, encoder: Encoder) -> Description:
     index.require(encoder.fingerprint)
     position = index.position(tile_id)
     chosen = discernible(index, encoder, int(index.windows[position][2]))
-    texts = word_vectors.vectors(encoder)[chosen]
+    texts = vocabulary_vectors(encoder)[chosen]
     scores = _scores(index, encoder, texts, index.vectors[[position]])[0]
     order = np.argsort(-scores, kind="stable")
     words = [vocabulary.words()[i] for i in chosen]
@@ -61,7 +61,7 @@ def discernible(index: Index, encoder: Encoder, width: int) -> I64:
 def _scores(index: Index, encoder: Encoder, texts: F32, tiles: F32) -> F32:
     """(k, dim) words and (n, dim) tiles -> (n, k) calibrated scores."""
     model, behind = calibration(encoder), background(index.vectors)
-    fits = lines(model, texts, behind, gain(model, behind, word_vectors.vectors(encoder)))
+    fits = lines(model, texts, behind, gain(model, behind, vocabulary_vectors(encoder)))
     raw = np.asarray(tiles, dtype=np.float32) @ texts.T
     slope, offset = np.array([(fit.slope, fit.offset) for fit in fits], dtype=np.float32).T
     return percent(raw * slope + offset)

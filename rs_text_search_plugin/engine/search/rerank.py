@@ -21,8 +21,9 @@ from rs_text_search_plugin.contracts.protocols import Reranker
 from rs_text_search_plugin.engine.raster.reader import open_raster
 from rs_text_search_plugin.engine.service.jobs import Job
 
-from .query import tidy
-from .search import SearchResult, without
+from .query.combination import combined
+from .query.parse import parse
+from .search import SearchResult
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index
@@ -83,10 +84,8 @@ def _pair_log_odds(
 
 
 def _judged(reranker: Reranker, query: Query, tiles: U8) -> F32:
-    """(k, side, side, 3) -> (k,) log odds of "the one and not the other"."""
-    wanted = log_odds(reranker.pairs(tidy(query.text), tiles))
-    unwanted = tidy(query.without)
-    return without(wanted, log_odds(reranker.pairs(unwanted, tiles))) if unwanted else wanted
+    """(k, side, side, 3) -> (k,) log odds that the query fits."""
+    return combined(parse(query), lambda phrase: log_odds(reranker.pairs(phrase.english, tiles)))
 
 
 def log_odds(probabilities: F32) -> F32:

@@ -15,11 +15,16 @@ from rs_text_search_plugin.contracts.errors import QueryError
 from rs_text_search_plugin.contracts.messages import Match, Query, Window
 from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.contracts.scores import POSSIBLE, STRONG
+from rs_text_search_plugin.engine.vectors import unit_length
 
-from . import query as queries
-from . import query_embedding as word_vectors
 from .area import Area
 from .calibration import Line, background, calibration, gain, lines, percent
+from .language.dictionary import ENGLISH
+from .query.combination import combined
+from .query.embedding import embed, vocabulary_vectors
+from .query.examples import with_examples
+from .query.parse import ParsedQuery, Phrase, parse
+from .query.prompts import tidy
 from .regions import Region, merge
 from .scoring import all_scores
 
@@ -50,7 +55,7 @@ class SearchResult:
 
     query: str
     understood: str
-    """The query with its typing slips repaired, as it was searched for; empty when it had none."""
+    """How the query was understood: repaired, or in English; empty when as it was typed."""
     model: str
     verdict: str
     strong: int
@@ -62,7 +67,9 @@ class SearchResult:
     regions: tuple[Region, ...]
     scores: tuple[F32, ...]
     asked: Query
-    """The query as it was searched for."""
+    """The query as it was searched for, in English."""
+    language: str = ENGLISH
+    """Of the query as it was typed, ISO 639-1."""
     reranked: bool = False
     """Whether the best matches are in another order than that of their scores; see rerank.py."""
 
@@ -91,14 +98,27 @@ def search(
         index.require(encoder.fingerprint)
     limits = limits or Limits()
     within = None if limits.area is None else Area(limits.area, limits.area_crs)
-    meant = queries.understood(query)
-    scored = _score_all(indexes, encoder, meant, within)
-    found = _result(scored, limits, meant)
-    typed = describe_query(query)
-    if typed != found.query:
-        said = f"Understood as “{found.query}”. {found.verdict}"
-        found = replace(found, query=typed, understood=found.query, verdict=said)
-    return replace(found, model=encoder.name, seconds=time.perf_counter() - start)
+    parsed = parse(query)
+    meant = parsed.in_english(query)
+    found = _result(_score_all(indexes, encoder, parsed, query, within), limits, meant)
+    understood, said = _explained(parsed, describe_query(query), found.query)
+    return replace(
+        found,
+        query=describe_query(query),
+        understood=understood,
+        language=parsed.language,
+        verdict=said + found.verdict,
+        model=encoder.name,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _explained(parsed: ParsedQuery, typed: str, meant: str) -> tuple[str, str]:
+    """How a query was understood, empty when as it was typed, and the sentence that tells it before the verdict."""
+    explanation = parsed.explanation()
+    if explanation:
+        return explanation, f"{explanation}. "
+    return (meant, f"Understood as “{meant}”. ") if meant != typed else ("", "")
 
 
 def _result(scored: list[_Scored], limits: Limits, asked: Query) -> SearchResult:
@@ -145,38 +165,61 @@ def histogram(scores: F32) -> tuple[int, ...]:
 def describe_query(query: Query) -> str:
     """A query in one line, as exports and layers carry it."""
     marks = [f"{len(ids)} {word}" for ids, word in ((query.like, "like"), (query.unlike, "unlike")) if ids]
-    text = queries.tidy(query.text)
-    text += f" without {queries.tidy(query.without)}" if query.without.strip() else ""
+    text = tidy(query.text)
+    text += f" without {tidy(query.without)}" if query.without.strip() else ""
     return (text + (f" [{', '.join(marks)}]" if marks else "")).lstrip()
 
 
-def _score_all(indexes: list[Index], encoder: Encoder, query: Query, within: Area | None) -> list[_Scored]:
+def _score_all(
+    indexes: list[Index], encoder: Encoder, parsed: ParsedQuery, query: Query, within: Area | None
+) -> list[_Scored]:
+    """Every index with its calibrated scores: those of the query's phrases, combined."""
     backgrounds = [background(index.vectors) for index in indexes]
-    positive, negative = query_vectors(indexes, encoder, query, backgrounds)
-    marked = bool(query.like or query.unlike) or not query.text.strip()
+    vectors = embed(encoder, parsed.phrases())
+    marked = _marked_query(indexes, parsed, query, vectors, backgrounds)
     model, scored = calibration(encoder), []
     for index, tiles in zip(indexes, backgrounds, strict=True):
-        gained = gain(model, tiles, word_vectors.vectors(encoder)) if model.clarity else 1.0
-        logits = _logits(index, positive, lines(model, positive[None], tiles, None if marked else gained)[0])
-        if negative is not None:
-            unwanted = _logits(index, negative, lines(model, negative[None], tiles, gained)[0])
-            logits = without(logits, unwanted)
+        gained = gain(model, tiles, vocabulary_vectors(encoder)) if model.clarity else 1.0
+
+        def of_phrase(
+            phrase: Phrase, index: Index = index, tiles: F32 = tiles, gained: float = gained
+        ) -> F32:
+            vector = vectors[phrase]
+            return _logits(index, vector, lines(model, vector[None], tiles, gained)[0])
+
+        wanted = (
+            None if marked is None else _logits(index, marked, lines(model, marked[None], tiles, None)[0])
+        )
+        logits = combined(parsed, of_phrase, wanted)
         scored.append(_Scored(index, logits, percent(logits), _inside(index, within)))
     return scored
 
 
-def query_vectors(
-    indexes: list[Index], encoder: Encoder, query: Query, backgrounds: list[F32]
-) -> tuple[F32, F32 | None]:
-    """(dim,) what is wanted, from text and marked tiles, and what is not, None when nothing is denied."""
-    words = [text for text in (query.text, query.without) if text.strip()]
-    vectors = word_vectors.asked(encoder, words) if words else np.zeros((0, encoder.dim), dtype=np.float32)
-    negative = vectors[-1] if query.without.strip() else None
-    positive = vectors[0] if query.text.strip() else None
-    if query.like or query.unlike or positive is None:
-        like, unlike = (_marked(indexes, marks) for marks in (query.like, query.unlike))
-        positive = queries.with_examples(positive, like, unlike, np.concatenate(backgrounds))
-    return positive, negative
+def wanted_vector(indexes: list[Index], encoder: Encoder, query: Query, backgrounds: list[F32]) -> F32:
+    """(dim,) what is wanted, as one vector: marked tiles and the wanted phrases, averaged."""
+    parsed = parse(query)
+    vectors = embed(encoder, parsed.phrases())
+    marked = _marked_query(indexes, parsed, query, vectors, backgrounds)
+    return _mean_of_words(parsed, vectors) if marked is None else marked
+
+
+def _marked_query(
+    indexes: list[Index],
+    parsed: ParsedQuery,
+    query: Query,
+    vectors: dict[Phrase, F32],
+    backgrounds: list[F32],
+) -> F32 | None:
+    """(dim,) what marked tiles and the wanted phrases, averaged, ask for together; None where words stand alone."""
+    if parsed.wanted and not (query.like or query.unlike):
+        return None
+    text = _mean_of_words(parsed, vectors) if parsed.wanted else None
+    like, unlike = (_marked(indexes, marks) for marks in (query.like, query.unlike))
+    return with_examples(text, like, unlike, np.concatenate(backgrounds))
+
+
+def _mean_of_words(parsed: ParsedQuery, vectors: dict[Phrase, F32]) -> F32:
+    return unit_length(np.mean([vectors[phrase] for group in parsed.wanted for phrase in group], axis=0))
 
 
 def _inside(index: Index, within: Area | None) -> Bool:
@@ -186,11 +229,6 @@ def _inside(index: Index, within: Area | None) -> Bool:
 def _logits(index: Index, vector: F32, line: Line) -> F32:
     """(n,) calibrated logits of a query vector (dim,); exact from the second bin of the histogram on."""
     return line.logits(all_scores(index, vector, line.raw(100 / HISTOGRAM_BINS)))
-
-
-def without(wanted: F32, unwanted: F32) -> F32:
-    """(n,) and (n,) logits -> logits of "the one and not the other", taken as independent."""
-    return np.asarray(wanted - np.logaddexp(np.logaddexp(0, unwanted), wanted + unwanted), dtype=np.float32)
 
 
 def _marked(indexes: list[Index], marks: tuple[tuple[str, int], ...]) -> F32:

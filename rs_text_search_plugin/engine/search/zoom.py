@@ -19,9 +19,9 @@ from rs_text_search_plugin.contracts.arrays import F32, I64, U8
 from rs_text_search_plugin.contracts.messages import Query, Window
 from rs_text_search_plugin.contracts.protocols import Encoder, SpatialEncoder
 
-from . import query_embedding
 from .calibration import Line, background, calibration, gain, lines, percent
-from .search import query_vectors
+from .query.embedding import vocabulary_vectors
+from .search import wanted_vector
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index
@@ -81,11 +81,11 @@ class Seeker:
 def seekers(indexes: Sequence[Index], encoder: Encoder, query: Query) -> dict[str, Seeker]:
     """Index folder -> what seeks the wanted part of a query in it; what is denied does not point anywhere."""
     backgrounds = [background(index.vectors) for index in indexes]
-    wanted, _ = query_vectors(list(indexes), encoder, query, backgrounds)
+    wanted = wanted_vector(list(indexes), encoder, query, backgrounds)
     marked = bool(query.like or query.unlike) or not query.text.strip()
     model, found = calibration(encoder), {}
     for index, tiles in zip(indexes, backgrounds, strict=True):
-        gained = None if marked else gain(model, tiles, query_embedding.vectors(encoder))
+        gained = None if marked else gain(model, tiles, vocabulary_vectors(encoder))
         found[str(index.folder)] = Seeker(encoder, wanted, lines(model, wanted[None], tiles, gained)[0])
     return found
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from rs_text_search_plugin.contracts.errors import IndexMismatch
-from rs_text_search_plugin.engine.search import query_embedding as word_vectors
 from rs_text_search_plugin.engine.search.describe import (
     SIMILAR_TILES,
     describe,
@@ -13,6 +12,8 @@ from rs_text_search_plugin.engine.search.describe import (
     listed,
     sentence,
 )
+from rs_text_search_plugin.engine.search.language import cache
+from rs_text_search_plugin.engine.search.query import embedding
 from rs_text_search_plugin.engine.search.vocabulary import Word, words
 from tests.engine.fakes import ColourEncoder
 from tests.engine.synthetic import SyntheticIndex, checkerless, unit
@@ -26,9 +27,9 @@ def colour_words(monkeypatch, tmp_path):
     entries = tuple(
         Word(name, "object", f"{name} things", (), 1.0 if name == "yellow" else np.inf) for name in COLOURS
     )
-    for module in ("describe.vocabulary", "query_embedding"):
+    for module in ("describe.vocabulary", "query.embedding"):
         monkeypatch.setattr(f"rs_text_search_plugin.engine.search.{module}.words", lambda: entries)
-    monkeypatch.setattr(word_vectors, "_known", {})
+    monkeypatch.setattr(cache, "_known", {})
     monkeypatch.setenv("RS_TEXT_SEARCH_CACHE", str(tmp_path))
 
 
@@ -87,15 +88,15 @@ def test_another_model_is_refused(index):
 def test_word_vectors_come_from_the_cache_the_second_time_and_a_damaged_one_is_made_again(
     monkeypatch, tmp_path
 ):
-    first = word_vectors.vectors(ColourEncoder())
+    first = embedding.vocabulary_vectors(ColourEncoder())
     (file,) = (tmp_path / "vocabulary").iterdir()
-    monkeypatch.setattr(word_vectors, "_known", {})
+    monkeypatch.setattr(cache, "_known", {})
     with monkeypatch.context() as sealed:
-        sealed.setattr(word_vectors, "_embed", None)
-        assert np.array_equal(word_vectors.vectors(ColourEncoder()), first)
+        sealed.setattr(embedding, "_embed_vocabulary", None)
+        assert np.array_equal(embedding.vocabulary_vectors(ColourEncoder()), first)
     file.write_bytes(b"cut short")
-    monkeypatch.setattr(word_vectors, "_known", {})
-    assert np.array_equal(word_vectors.vectors(ColourEncoder()), first)
+    monkeypatch.setattr(cache, "_known", {})
+    assert np.array_equal(embedding.vocabulary_vectors(ColourEncoder()), first)
 
 
 WORDS = [

@@ -7,7 +7,8 @@ from shapely.geometry import box, mapping
 
 from rs_text_search_plugin.contracts.errors import IndexMismatch, QueryError
 from rs_text_search_plugin.contracts.messages import Query
-from rs_text_search_plugin.engine.search.search import Limits, search, without
+from rs_text_search_plugin.engine.search.query.combination import without
+from rs_text_search_plugin.engine.search.search import Limits, search
 from tests.engine.fakes import ColourEncoder
 from tests.engine.synthetic import SyntheticIndex, checkerless, unit
 

@@ -25,7 +25,7 @@ from rs_text_search_plugin.engine.output import export as exporting
 from rs_text_search_plugin.engine.search import regions
 from rs_text_search_plugin.engine.search import rerank as reranking
 from rs_text_search_plugin.engine.search import search as searching
-from rs_text_search_plugin.engine.search.query import tidy
+from rs_text_search_plugin.engine.search.query.prompts import tidy
 from rs_text_search_plugin.engine.service.jobs import Job
 from rs_text_search_plugin.engine.service.session import HeldResult, Session, index_of
 from rs_text_search_plugin.models import registry
@@ -36,7 +36,8 @@ def search(session: Session, request: SearchRequest, job: Job) -> SearchAnswer:
     opened = tuple(session.index(name) for name in request.indexes)
     reranker = _wanted_reranker(session, request)
     encoder = session.encoder_of(opened)
-    query = Query(request.text, request.without, _marks(request.like), _marks(request.unlike))
+    marks = _marks(request.like), _marks(request.unlike)
+    query = Query(request.text, request.without, *marks, request.language)
     begun = tuple(item for item in opened if len(item.ids))
     if not begun:
         return _nothing_yet(opened, query)

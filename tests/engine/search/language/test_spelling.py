@@ -3,9 +3,8 @@
 import pytest
 
 from rs_text_search_plugin.contracts.messages import Query
-from rs_text_search_plugin.engine.search.query import understood
+from rs_text_search_plugin.engine.search.language.spelling import lexicon, nearest, repair, repaired
 from rs_text_search_plugin.engine.search.search import search
-from rs_text_search_plugin.engine.search.spelling import lexicon, repair, repaired, slips
 from rs_text_search_plugin.engine.search.vocabulary import words
 from tests.engine.fakes import ColourEncoder
 from tests.engine.synthetic import SyntheticIndex, checkerless, unit
@@ -49,26 +48,19 @@ def test_our_own_vocabulary_is_never_touched():
 
 
 def test_a_repair_needs_the_first_letter_and_prefers_our_vocabulary():
-    assert slips("bleach", "beach", 1) == slips("leach", "beach", 1) == 1
     assert repair("xoads") is None  # "roads" is one slip away
-    assert "tents" in lexicon().ours and slips("tenis", "tents", 1) == 1  # noqa: PT018 - one trap
+    assert "tents" in lexicon().ours  # one slip from "tenis" too
     assert repair("tenis") == "tennis"  # its letters are the same
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "distance"),
-    [("river", "river", 0), ("rvier", "river", 1), ("riverr", "river", 1), ("rver", "river", 1), ("rover", "river", 1),
-     ("ca", "abc", 3), ("kitten", "sitting", 3)],
-)  # fmt: skip
-def test_slips_counts_as_damerau_did(a, b, distance):
-    assert slips(a, b, 5) == slips(b, a, 5) == distance
-    assert slips(a, b, 1) == min(distance, 2)
+def test_the_nearest_of_given_words_is_found_within_as_many_slips():
+    assert nearest("brucke", ["brucke", "brocken"]) == "brucke"
+    assert nearest("schwimbad", ["schwimmbad", "stadtpark"]) == "schwimmbad"
+    assert nearest("wald", ["feld", "see"]) is None
 
 
-def test_both_fields_of_a_query_are_repaired():
-    query = Query(text="storge tanks", without="treees", like=(("folder", 3),))
-    assert understood(query) == Query(text="storage tanks", without="trees", like=(("folder", 3),))
-    assert understood(Query(text="storage tanks")) == Query(text="storage tanks")
+def test_foreign_words_of_a_bert_vocabulary_do_not_hide_slips():
+    assert {"forest", "the", "houses"} <= lexicon().known
 
 
 def test_a_search_says_what_it_understood():

@@ -1,85 +1,17 @@
-"""What a person asks for -> the vectors its tiles are compared with."""
+"""Marked tiles in a query: more like these, less like those."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
-from functools import cache
-from importlib.resources import files
-
 import numpy as np
-import tomllib
 
 from rs_text_search_plugin.contracts.arrays import F32
 from rs_text_search_plugin.contracts.errors import QueryError
-from rs_text_search_plugin.contracts.messages import Query
-from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.vectors import unit_length
 
-from .spelling import repaired
-
-SENTENCE_WORDS = 6
-"""From so many words on, a text with a verb is taken as a sentence."""
-VERBS = frozenset(
-    {"is", "are", "was", "has", "have", "there", "stands", "lies", "runs", "crosses", "surrounds"}
-)
-WITHOUT = re.compile(r"(?<=\S)\s+(?:without|with no|but no|but not)\s+(?=\S)", re.IGNORECASE)
 FEEDBACK_MARKS = 5
 """From so many marked tiles on, a classifier is fitted; below, the marks only pull the query their way."""
 LIKE, UNLIKE = 1.0, 0.5
 """Pull of the marked tiles against the text's own weight of 1."""
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """The frames of resources/prompts.toml."""
-
-    templates: tuple[str, ...]
-    sentence: str
-
-
-@cache
-def prompts() -> Prompts:
-    """Read once from the package."""
-    text = files("rs_text_search_plugin.resources").joinpath("prompts.toml").read_text("utf-8")
-    raw = tomllib.loads(text)
-    return Prompts(tuple(raw["templates"]), raw["sentence"])
-
-
-def tidy(text: str) -> str:
-    """One line, single blanks, no closing full stop, at most 500 characters."""
-    return " ".join(text.split()).rstrip(". ")[:500]
-
-
-def understood(query: Query) -> Query:
-    """What is searched for: typing slips repaired, and "a bridge without boats" taken apart, as encoders read
-    over "without". Equal to the query when there is nothing to do."""
-    text, without = query.text, query.without
-    if not without.strip():
-        text, without = (*WITHOUT.split(text, maxsplit=1), without)[:2]
-    return replace(query, text=repaired(text), without=repaired(without))
-
-
-def is_sentence(text: str) -> bool:
-    """Whether a text stands on its own instead of naming a thing."""
-    found = re.findall(r"\w+", text.lower())
-    return len(found) >= SENTENCE_WORDS and not VERBS.isdisjoint(found)
-
-
-def framed(text: str) -> list[str]:
-    """A text in the frames it is embedded in."""
-    text = tidy(text)
-    if is_sentence(text):
-        return [text, prompts().sentence.format(text)]
-    return [template.format(text) for template in prompts().templates]
-
-
-def phrases(encoder: Encoder, texts: list[str]) -> F32:
-    """n texts -> (n, dim) unit length: averaged over their frames."""
-    frames = [framed(text) for text in texts]
-    vectors = encoder.texts([frame for group in frames for frame in group])
-    ends = np.cumsum([len(group) for group in frames])
-    return unit_length(np.stack([part.mean(axis=0) for part in np.split(vectors, ends[:-1])]))
 
 
 def with_examples(text: F32 | None, like: F32, unlike: F32, background: F32) -> F32:

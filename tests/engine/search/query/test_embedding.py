@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from rs_text_search_plugin.engine.search import query_embedding as word_vectors
 from rs_text_search_plugin.engine.search import vocabulary
-from rs_text_search_plugin.engine.search.query import phrases
+from rs_text_search_plugin.engine.search.query import embedding
+from rs_text_search_plugin.engine.search.query.prompts import phrases
 from tests.engine.fakes import ColourEncoder
 
 
@@ -25,19 +25,19 @@ def encoder(tmp_path, monkeypatch):
     ],
 )
 def test_entries_are_found_by_name_and_synonym_in_either_number(typed, name):
-    row = word_vectors.entries()[word_vectors._bare(typed)]
+    row = embedding.entries()[embedding._bare(typed)]
     assert vocabulary.words()[row].name == name
 
 
 def test_a_name_goes_before_a_synonym_of_another_entry():
     for row, word in enumerate(vocabulary.words()):
-        assert word_vectors.entries()[word_vectors._bare(word.name)] == row
+        assert embedding.entries()[embedding._bare(word.name)] == row
 
 
 def test_only_whole_entries_are_helped(encoder):
     texts = ["cloverleaf", "red roofs", "a red cloverleaf near water"]
-    plain, helped = phrases(encoder, texts), word_vectors.asked(encoder, texts)
-    entry = word_vectors.vectors(encoder)[word_vectors.entries()["cloverleaf"]]
+    plain, helped = phrases(encoder, texts), embedding.embed_english(encoder, texts)
+    entry = embedding.vocabulary_vectors(encoder)[embedding.entries()["cloverleaf"]]
     assert np.array_equal(helped[2], plain[2])
     assert float(helped[0] @ entry) > float(plain[0] @ entry) + 0.01
     assert np.allclose(np.linalg.norm(helped, axis=1), 1, atol=1e-5)

@@ -1,0 +1,1 @@
+"""What a person asks for: taken apart, put into English, embedded, and its parts' scores combined."""
