@@ -19,7 +19,7 @@ TORCH    := $(shell grep -o '^torch==[0-9.]*' resources/torch-requirements.txt)
 # Where PyTorch's index cannot be reached, PyPI's build with CUDA comes instead (3 GB).
 torch     = $(if $(TORCH_INDEX),$(PYTHON) -m $(1) --retries 0 $(TORCH_INDEX) $(TORCH) ||) $(PYTHON) -m $(1) --require-hashes -r resources/torch-requirements.txt
 WHEELS   ?= dist/wheels
-COMPILE  := build/tools/bin/uv pip compile -q pyproject.toml build/pip.in --extra cpu --universal --python-version 3.11 --overrides build/overrides.txt --no-header --no-annotate
+COMPILE  := build/tools/bin/uv pip compile -q pyproject.toml build/pip.in --extra cpu --extra languages --universal --python-version 3.11 --overrides build/overrides.txt --no-header --no-annotate
 # pip's warnings about an index that cannot be reached or does not know a package are no news.
 QUIETLY  := 2> >(grep -v -e '^WARNING: Retrying' -e 'is ignored: it is neither' >&2)
 # The rules that block a plugin on plugins.qgis.org: what its scan enables, less two that bandit no longer has.

@@ -119,6 +119,9 @@ def _add_search(commands: Any) -> None:
         help="index folders, or rasters that have one; then the text",
     )
     add("--without", default="", metavar="TEXT", help="what must not be there")
+    add(
+        "--language", default="", metavar="CODE", help="of the text, such as de (default: told from the text)"
+    )
     add("--like", type=marks, default=[], metavar="ID,..", help="tiles to resemble; N:ID in the Nth index")
     add("--unlike", type=marks, default=[], metavar="ID,..", help="tiles not to resemble")
     add("--top", type=at_least(1, int), default=200, metavar="K", help="at most K matches (default: 200)")

@@ -76,6 +76,7 @@ def search(session: Session, args: Namespace, watch: Watch) -> Json:
         "indexes": names,
         "text": text,
         "without": args.without,
+        "language": args.language,
         "like": _marks(names, args.like),
         "unlike": _marks(names, args.unlike),
         "top": args.top,

@@ -13,7 +13,7 @@ from rs_text_search_plugin.models import registry
 from rs_text_search_plugin.contracts.errors import Cancelled, IndexStoreError, ProtocolError, QueryError
 from rs_text_search_plugin.contracts.operations import OPERATIONS
 from rs_text_search_plugin.engine.raster.reader import Raster
-from rs_text_search_plugin.engine.search import query as queries
+from rs_text_search_plugin.engine.search.query import parse as parsing
 from rs_text_search_plugin.engine.service.jobs import Job, explain
 from rs_text_search_plugin.engine.service.operations import HANDLERS, call
 from rs_text_search_plugin.engine.service.session import Session
@@ -61,7 +61,7 @@ def test_a_raster_is_opened_once(
 
 
 def test_a_text_is_repaired_once(session: Session, index: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    repaired = counted(monkeypatch, queries, "understood")
+    repaired = counted(monkeypatch, parsing, "repaired")
     call(session, "search", {"indexes": [index], "text": "red"}, Job())
     assert len(repaired) == 1
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
+from typing import Any
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
@@ -85,7 +86,8 @@ def nearest(word: str, wanted: Iterable[str]) -> str | None:
 def _near(word: str, others: Iterable[str]) -> list[tuple[str, int]]:
     """Those of the words that are few enough slips away, and how many."""
     limit = 2 if len(word) >= LONG else 1
-    found = process.extract(word, others, scorer=OSA.distance, score_cutoff=limit, limit=None)
+    scorer: Any = OSA.distance
+    found = process.extract(word, others, scorer=scorer, score_cutoff=limit, limit=None)
     return [(other, int(slips)) for other, slips, _ in found]
 
 
