@@ -25,7 +25,7 @@ from rs_text_search_plugin.models.training.mixed.things import ABSENT, PRESENT, 
 
 from rs_text_search_plugin.contracts.arrays import F32
 from rs_text_search_plugin.contracts.scores import POSSIBLE, STRONG
-from rs_text_search_plugin.engine.search.query_embedding import asked
+from rs_text_search_plugin.engine.search.query.embedding import embed_english
 from tests.bench.reliability import LARGEST, SMALLEST, scores
 
 GROUNDS = ((0.0, 60.0, "under 60 m"), (60.0, 150.0, "60 to 150 m"), (150.0, np.inf, "150 m and more"))
@@ -66,7 +66,10 @@ def main() -> None:
     starts = range(0, len(pool.images), BATCH)
     tiles = np.concatenate([encoder.images(pool.images[start : start + BATCH]) for start in starts])
     names = plain_names(things(), pool.things())
-    texts, known = asked(encoder, [name for _, name in names]), pool.known[:, [thing for thing, _ in names]]
+    texts, known = (
+        embed_english(encoder, [name for _, name in names]),
+        pool.known[:, [thing for thing, _ in names]],
+    )
     grounds = ground_names(pool)
     for drawn in mosaics(pool, args.mosaics):
         count(tally, scores(encoder, texts, tiles[drawn]), known[drawn], grounds[drawn])
