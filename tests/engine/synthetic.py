@@ -27,6 +27,7 @@ class SyntheticIndex:
     crs: str | None = UTM
     transform: tuple[float, ...] = (0.5, 0, 500_000, 0, -0.5, 5_000_000)
     source: str = "/nowhere/scene.tif"
+    stamp: str = "parts"
     gsd_m: float | None = 0.5
     levels: int = 1
     meta: SimpleNamespace = field(init=False)

@@ -21,6 +21,7 @@ OPERATIONS = {
         ("models", engine.ModelsRequest, engine.ModelsAnswer),
         ("install", engine.InstallRequest, engine.InstallAnswer),
         ("info", indexing.InfoRequest, indexing.InfoAnswer),
+        ("verify", indexing.VerifyRequest, indexing.VerifyAnswer),
         ("plan", indexing.PlanRequest, indexing.PlanAnswer),
         ("index", indexing.IndexRequest, indexing.IndexAnswer),
         ("search", search.SearchRequest, search.SearchAnswer),

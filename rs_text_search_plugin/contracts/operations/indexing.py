@@ -69,6 +69,38 @@ class InfoAnswer:
 
 
 @dataclass(frozen=True)
+class VerifyRequest:
+    """Reads all of an index and says what is wrong with it; nothing is changed. Progress counts files."""
+
+    index: str
+    """Its folder, or the raster that it lies beside."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a file of an index."""
+
+    file: str
+    message: str
+
+
+@dataclass(frozen=True)
+class VerifyAnswer:
+    """Whether an index is whole."""
+
+    index: str
+    """Its folder."""
+    ok: bool
+    parts: Count
+    """Files of vectors."""
+    tiles: Count
+    """In the files that are sound."""
+    problems: tuple[Problem, ...]
+    hint: str
+    """What to do about the problems; empty when there is none."""
+
+
+@dataclass(frozen=True)
 class PlanRequest:
     """What indexing would make and cost on this machine."""
 

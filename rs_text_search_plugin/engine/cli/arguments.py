@@ -177,6 +177,8 @@ def _add_export(commands: Any) -> None:
 def _add_others(commands: Any) -> None:
     info = _command(commands, "info", "tell the state of an index")
     info.add_argument("words", nargs="+", metavar="INDEX", help="an index folder, or a raster")
+    verify = _command(commands, "verify", "read all of an index and tell what is damaged")
+    verify.add_argument("index", metavar="INDEX", help="an index folder, or a raster")
     models = _command(commands, "models", "list the models")
     models.add_argument("--install", metavar="MODEL", help="put its weights where they are found first")
     models.add_argument(

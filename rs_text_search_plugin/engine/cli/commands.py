@@ -142,6 +142,12 @@ def info(session: Session, args: Namespace, watch: Watch) -> Json:
     return call(session, "info", {"indexes": args.words}, Job())
 
 
+def verify(session: Session, args: Namespace, watch: Watch) -> Json:
+    """What is wrong with an index; "ok" when nothing is."""
+    with stoppable() as stop:
+        return call(session, "verify", {"index": args.index}, Job(watch, stop.is_set))
+
+
 def models(session: Session, args: Namespace, watch: Watch) -> Json:
     """The registry; before that the weights that `--install` names are put where they are found."""
     if args.install:
@@ -195,6 +201,7 @@ COMMANDS: dict[str, Callable[[Session, Namespace, Watch], Json]] = {
     "describe": describe,
     "export": export,
     "info": info,
+    "verify": verify,
     "models": models,
     "train": train,
     "evaluate": evaluate,

@@ -128,6 +128,15 @@ def info(report: Json) -> Iterator[str]:
             yield f"  on disk  {size(one['bytes'])}"
 
 
+def verify(report: Json) -> Iterator[str]:
+    """What is wrong and what to do about it."""
+    word = "whole" if report["ok"] else "damaged or incomplete"
+    yield f"{report['index']}: {word}; {report['parts']:,} parts, {report['tiles']:,} tiles"
+    yield from (f"  {problem['message']}" for problem in report["problems"])
+    if report["hint"]:
+        yield f"  {report['hint']}"
+
+
 def levels(index: Json) -> str:
     """ ", and 2 and 4 times as large", when there is more than one level."""
     larger = [str(2**level) for level in range(1, index.get("levels", 1))]
@@ -165,6 +174,7 @@ REPORTS: dict[str, Callable[[Json], Iterator[str]]] = {
     "describe": describe,
     "export": export,
     "info": info,
+    "verify": verify,
     "models": models,
     "doctor": doctor.lines,
     "train": evaluate,

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
 from rs_text_search_plugin.contracts.arrays import I32, I64
 from rs_text_search_plugin.contracts.errors import RasterError
+from rs_text_search_plugin.contracts.fields import Range
 from rs_text_search_plugin.contracts.messages import Window
+
+Pixels = Annotated[int, Range(1, 2**31 - 1)]
+"""A length in px, as GDAL can hold it."""
+MAX_TILES = 10_000_000
+"""Tiles of one lattice: their ids, windows and masks fit into memory, and they take an hour on a fast GPU."""
 
 Transform = tuple[float, float, float, float, float, float]
 """Affine (a, b, c, d, e, f): X = a*x + b*y + c, Y = d*x + e*y + f, from px to map units."""
@@ -24,12 +31,12 @@ class Lattice:
     so that the whole raster is covered and no tile is padded.
     """
 
-    width: int
-    height: int
-    tile_w: int
-    tile_h: int
-    step_x: int
-    step_y: int
+    width: Pixels
+    height: Pixels
+    tile_w: Pixels
+    tile_h: Pixels
+    step_x: Pixels
+    step_y: Pixels
 
     @property
     def cols(self) -> int:
@@ -48,7 +55,7 @@ class Lattice:
 def lattice(width: int, height: int, tile_w: int, tile_h: int, overlap: float = 0.0) -> Lattice:
     """The lattice of a raster; `overlap` is the share of a tile its neighbour covers too, 0-0.9.
 
-    Raises RasterError when a tile does not fit into the raster or the overlap is out of range.
+    Raises RasterError when a tile does not fit into the raster, the overlap is out of range or tiles are too many.
     """
     if not 0 <= overlap <= 0.9:
         raise RasterError(f"An overlap of {overlap:g} is out of range.", "Choose one between 0 and 0.9.")
@@ -58,7 +65,13 @@ def lattice(width: int, height: int, tile_w: int, tile_h: int, overlap: float = 
             f"Choose a tile size of at most {min(width, height)} px.",
         )
     step_x, step_y = (max(1, round(side * (1 - overlap))) for side in (tile_w, tile_h))
-    return Lattice(width, height, tile_w, tile_h, step_x, step_y)
+    grid = Lattice(width, height, tile_w, tile_h, step_x, step_y)
+    if len(grid) > MAX_TILES:
+        raise RasterError(
+            f"This would make {len(grid):,} tiles; {MAX_TILES:,} are the most of one raster.",
+            "Choose larger tiles or less overlap, or cut the raster into several.",
+        )
+    return grid
 
 
 def tile_window(grid: Lattice, row: int, col: int) -> Window:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 from rs_text_search_plugin.contracts.errors import IndexMismatch, IndexStoreError
+from rs_text_search_plugin.models.files import UNFINISHED, written_whole
 
 from .meta import Meta, read_meta, write_json
-from .parts import read_columns, read_note
+from .part_reader import read_part
 from .store import holds_index
 
 OWN_FILES = (
@@ -21,6 +21,7 @@ OWN_FILES = (
     "vectors-*.npy",
     "ids-*.npy",
     "vectors-*.faiss",
+    UNFINISHED,
 )
 """All that --restart removes; a folder given with --out may hold a person's own files."""
 
@@ -38,7 +39,8 @@ def locked(folder: Path) -> Iterator[None]:
         who = holder.read_text("utf-8") if holder.is_file() else "another process"
         raise IndexStoreError(f"{folder} is being written by {who}.", "Wait until it is done.") from error
     try:
-        holder.write_text(f"process {os.getpid()}", "utf-8")
+        with written_whole(holder) as part:
+            part.write_text(f"process {os.getpid()}", "utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)
@@ -50,13 +52,13 @@ def prepare(folder: Path, meta: Meta, mode: str) -> None:
     if mode != "restart" and holds_index(folder):
         _same_or_raise(folder, read_meta(folder), meta)
         damaged = [file for file in folder.glob("part-*.parquet") if not _sound(file, meta)]
-        for file in damaged and [folder / "meta.json", *damaged]:
+        for file in [*folder.glob(UNFINISHED), *(damaged and [folder / "meta.json", *damaged])]:
             file.unlink(missing_ok=True)
     else:
         for pattern in OWN_FILES:
             for file in folder.glob(pattern):
                 file.unlink()
-    write_json(folder / "request.json", asdict(meta))
+    write_json(folder / "request.json", meta)
 
 
 def _same_or_raise(folder: Path, there: Meta, meta: Meta) -> None:
@@ -73,7 +75,7 @@ def _same_or_raise(folder: Path, there: Meta, meta: Meta) -> None:
 def _sound(file: Path, meta: Meta) -> bool:
     """Whether a part can be read and belongs to this request."""
     try:
-        read_columns(file, meta.dim)
-        return bool(read_note(file).get("key") == meta.key)
+        read_part(file, meta, whole=True)
     except IndexStoreError:
         return False
+    return True

@@ -1,26 +1,27 @@
-"""Part files: the unit of work, of writing and of resuming. Each is a GeoParquet of one run of tiles."""
+"""Part files: the unit of work, of writing and of resuming. Each is a GeoParquet of one block of tiles."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rs_text_search_plugin.contracts.arrays import F32, F64, I64
+from rs_text_search_plugin.contracts.encode import encode
 from rs_text_search_plugin.contracts.errors import IndexStoreError
+from rs_text_search_plugin.contracts.fields import Count
+from rs_text_search_plugin.contracts.operations.indexing import Unreadable
 from rs_text_search_plugin.engine.output.geoparquet import SIDES, geo_header
-from rs_text_search_plugin.engine.vectors import unit_length
 from rs_text_search_plugin.models.files import written_whole
 
 from .grid import Lattice, tile_corners
 from .levels import Levels
-
-if TYPE_CHECKING:
-    from .meta import Meta
+from .meta import Meta, sealed
 
 PART_TILES = (64, 1024)
 """Least and most tiles of a part, between them 1/32 of all: so much a kill -9 costs, or one row of the lattice."""
@@ -49,13 +50,14 @@ class Part:
         return np.asarray(ids.ravel(), dtype=np.int64)
 
 
-def parts_of(tiling: Levels, factor: int = 1) -> list[Part]:
+@lru_cache(maxsize=8)
+def parts_of(tiling: Levels, factor: int = 1) -> tuple[Part, ...]:
     """The parts of all levels, the finest first, read at 1/factor of the resolution. Nothing else decides them."""
     found: list[Part] = []
     for level, grid in enumerate(tiling.lattices):
         for rows, cols in _blocks(grid, factor * 2**level):
             found.append(Part(len(found), level, *rows, *cols))
-    return found
+    return tuple(found)
 
 
 def _blocks(grid: Lattice, factor: int) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
@@ -75,17 +77,28 @@ def part_name(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
-def write_part(file: Path, meta: Meta, ids: I64, vectors: F32, note: dict[str, Any]) -> None:
-    """One GeoParquet file, whole or not at all. `ids` (n,), `vectors` (n, dim); `note`: what was skipped.
+@dataclass(frozen=True)
+class PartNote:
+    """What a part says of itself: how many tiles it holds, which it left out, and the key of its request."""
+
+    empty: Count
+    """Tiles without enough valid pixels."""
+    unreadable: tuple[Unreadable, ...]
+    tiles: Count
+    key: str
+
+
+def write_part(file: Path, meta: Meta, ids: I64, vectors: F32, note: PartNote) -> None:
+    """One GeoParquet file, whole or not at all. `ids` (n,), `vectors` (n, dim) of unit length.
 
     Raises IndexStoreError when it cannot be written.
     """
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    table = _table(meta, ids, vectors, {**note, "tiles": len(ids), "key": meta.key})
+    table = _table(meta, ids, vectors, note)
     try:
         with written_whole(file) as part:
-            pq.write_table(table, part, compression="zstd", use_dictionary=False)
+            pq.write_table(table, part, compression="zstd", use_dictionary=False, write_page_checksum=True)
     except OSError as error:
         raise IndexStoreError(
             f"{file} cannot be written: {error.strerror or error}.",
@@ -93,7 +106,7 @@ def write_part(file: Path, meta: Meta, ids: I64, vectors: F32, note: dict[str, A
         ) from error
 
 
-def _table(meta: Meta, ids: I64, vectors: F32, note: dict[str, Any]) -> Any:
+def _table(meta: Meta, ids: I64, vectors: F32, note: PartNote) -> Any:
     import pyarrow as pa  # noqa: PLC0415
     import shapely  # noqa: PLC0415
 
@@ -123,7 +136,7 @@ def _boxes(bounds: F64) -> Any:
     return pa.StructArray.from_arrays([pa.array(side) for side in bounds.T], names=list(SIDES))
 
 
-def _emb(meta: Meta, note: dict[str, Any]) -> dict[str, Any]:
+def _emb(meta: Meta, note: PartNote) -> dict[str, Any]:
     """Names of the STAC embedding extension 0.0.1, and this part's note."""
     grid = meta.lattice
     return {
@@ -139,37 +152,5 @@ def _emb(meta: Meta, note: dict[str, Any]) -> dict[str, Any]:
         "model": meta.model,
         "fingerprint": meta.fingerprint,
         "source": meta.source,
-        "part": note,
+        "part": sealed(encode(note)),
     }
-
-
-def read_note(file: Path) -> dict[str, Any]:
-    """What a part says of itself: tiles, key, empty, unreadable. Raises IndexStoreError."""
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    try:
-        tags = pq.read_schema(file).metadata
-        return dict(json.loads(tags[b"emb"])["part"])
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise _damaged(file, error) from error
-
-
-def read_columns(file: Path, dim: int) -> tuple[I64, F32]:
-    """Ids (n,) and vectors (n, dim) of a part, of unit length again. Raises IndexStoreError."""
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    try:
-        table = pq.read_table(file, columns=["id", "embedding"])
-        halves = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        vectors = halves.astype(np.float32).reshape(-1, dim)
-    except (OSError, pa.ArrowException, ValueError) as error:
-        raise _damaged(file, error) from error
-    return table["id"].to_numpy().astype(np.int64), unit_length(vectors)
-
-
-def _damaged(file: Path, error: Exception) -> IndexStoreError:
-    return IndexStoreError(
-        f"{file} is damaged: {error}", "Index the raster again with --resume: it is remade."
-    )

@@ -16,6 +16,7 @@ from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
 from rs_text_search_plugin.engine.raster.sources import absolute, file_facts
 from rs_text_search_plugin.engine.search.area import Area
 from rs_text_search_plugin.models import registry
+from rs_text_search_plugin.models.files import make_private_folder
 from rs_text_search_plugin.version import VERSION
 
 from .grid import Lattice, lattice, tile_corners
@@ -171,7 +172,7 @@ def index_raster(
 def _made(folder: Path) -> Path:
     """The folder, there now. Raises IndexStoreError."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
     except OSError as error:
         message = f"{folder} cannot be made: {error.strerror}."
         raise IndexStoreError(message, "Choose another folder with --out.") from error

@@ -10,7 +10,8 @@ from rs_text_search_plugin.contracts.messages import Window
 
 from .grid import Corners, window_corners
 from .meta import Meta, raster_changed, read_meta
-from .parts import part_name, parts_of, read_note
+from .part_reader import read_note
+from .parts import part_name, parts_of
 from .store import SUFFIX, Index, found_raster, holds_index, index_folder, part_files
 
 
@@ -19,15 +20,15 @@ def state(name: str | Path, model: str | None = None) -> dict[str, Any]:
     given = Path(str(name))
     folder = given if given.suffix == SUFFIX or holds_index(given) else index_folder(name)
     known: dict[str, Any] = {"source": str(name), "index": None, "state": "none", "detail": "not indexed"}
-    if not holds_index(folder):
-        return known
     try:
+        if not holds_index(folder):
+            return known
         meta = found_raster(folder, read_meta(folder))
         done = [read_note(file) for file in part_files(folder, meta) if file.is_file()]
-    except IndexStoreError as error:
-        return {**known, "index": str(folder), "state": "damaged", "detail": error.message}
+    except (IndexStoreError, OSError) as error:
+        return {**known, "index": str(folder), "state": "damaged", "detail": str(error)}
     word, detail = _word(meta, len(done), model)
-    tiles = sum(note["tiles"] for note in done)
+    tiles = sum(note.tiles for note in done)
     return {
         "source": meta.source,
         "index": str(folder),

@@ -3,7 +3,7 @@
 request.json          written first: what is being made (see meta.py)
 part-00000.parquet    GeoParquet, each written whole and renamed; a part present is a part done
 meta.json             written last: the index is complete
-vectors-*.npy         a cache for searching, rebuilt when absent
+vectors-*, ids-*      caches for searching, made again when absent (see cache.py)
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import re
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +21,12 @@ import numpy.typing as npt
 from rs_text_search_plugin.contracts.arrays import F32, I32, I64
 from rs_text_search_plugin.contracts.errors import IndexMismatch, IndexStoreError
 from rs_text_search_plugin.engine.raster.sources import absolute, is_named
-from rs_text_search_plugin.models.files import cache_folder, written_whole
+from rs_text_search_plugin.models.files import cache_folder
 
-from . import grid
+from . import cache, grid
 from .meta import Meta, raster_changed, read_meta
-from .parts import part_name, read_columns
+from .part_reader import read_part
+from .parts import part_name
 
 SUFFIX = ".rsidx"
 
@@ -90,33 +90,24 @@ class Index:
             )
 
     @cached_property
+    def stamp(self) -> str:
+        """Names the caches that belong to these very parts. Raises IndexStoreError when one is missing."""
+        try:
+            return cache.stamp(part_files(self.folder, self.meta), self.meta)
+        except OSError as error:
+            raise IndexStoreError(
+                f"{error.filename} is missing.", "Index the raster again with --resume."
+            ) from error
+
+    @cached_property
     def _ids_and_vectors(self) -> tuple[I64, F32]:
-        cache = self.folder / f"vectors-{self.meta.key[:12]}.npy"
-        ids = cache.with_name(cache.name.replace("vectors", "ids"))
-        if self.meta.complete and (cached := _cached(ids, cache, self.meta.dim)) is not None:
-            return cached
-        tiles, vectors = read_vectors(self.folder, self.meta)
-        if self.meta.complete and os.access(self.folder, os.W_OK):
-            for old in [*self.folder.glob("vectors-*.npy"), *self.folder.glob("ids-*.npy")]:
-                old.unlink(missing_ok=True)
-            _save(ids, tiles)
-            _save(cache, vectors)
-            return tiles, np.load(cache, mmap_mode="r")
-        return tiles, vectors
-
-
-def _cached(ids: Path, vectors: Path, dim: int) -> tuple[I64, F32] | None:
-    """Both caches, the vectors memory-mapped; None when they are absent or damaged."""
-    try:
-        tiles, rows = np.load(ids), np.load(vectors, mmap_mode="r")
-    except (OSError, ValueError, EOFError):
-        return None
-    return (tiles, rows) if rows.shape == (len(tiles), dim) else None
-
-
-def _save(file: Path, array: npt.NDArray[Any]) -> None:
-    with written_whole(file) as part:
-        np.save(part, array)
+        if not self.meta.complete:
+            return read_vectors(self.folder, self.meta)
+        found = cache.load_vectors(self.folder, self.stamp, self.meta)
+        if found is None:
+            ids, vectors = read_vectors(self.folder, self.meta)
+            found = ids, cache.save_vectors(self.folder, self.stamp, ids, vectors)
+        return found
 
 
 def read_vectors(folder: Path, meta: Meta) -> tuple[I64, F32]:
@@ -125,7 +116,7 @@ def read_vectors(folder: Path, meta: Meta) -> tuple[I64, F32]:
     for file in part_files(folder, meta):
         if not file.is_file():
             raise IndexStoreError(f"{file} is missing.", "Index the raster again with --resume.")
-        tiles, vectors = read_columns(file, meta.dim)
+        tiles, vectors = read_part(file, meta)
         ids.append(tiles)
         rows.append(vectors)
     tiles = np.concatenate(ids)

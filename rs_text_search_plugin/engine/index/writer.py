@@ -7,34 +7,35 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rs_text_search_plugin.contracts.arrays import F32, U8
 from rs_text_search_plugin.contracts.errors import Cancelled, RasterError
+from rs_text_search_plugin.contracts.operations.indexing import Unreadable
 from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.raster.reader import Raster
 from rs_text_search_plugin.engine.raster.sources import gdal_options
 from rs_text_search_plugin.engine.raster.strips import Skipped, Strips
 
 from .meta import Meta, read_meta, write_json
-from .parts import Part, part_name, parts_of, read_note, write_part
+from .part_reader import read_note
+from .parts import Part, PartNote, part_name, parts_of, write_part
 
 QUEUED_BATCHES = 4
 
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What was made. `resumed` tiles were found done; `unreadable` are {"window", "reason"}."""
+    """What was made. `resumed` tiles were found done."""
 
     index: Path
     tiles: int
     empty: int
-    unreadable: tuple[dict[str, Any], ...]
+    unreadable: tuple[Unreadable, ...]
     tiles_per_s: float
     complete: bool
     resumed: int
@@ -75,7 +76,7 @@ class IndexWriter:
         notes = {part.number: read_note(self._file(part)) for part in parts if self._file(part).is_file()}
         left = [part for part in parts if part.number not in notes and asked[part]]
         done = self.meta.planned - sum(asked[part] for part in left)
-        resumed, start = sum(note["tiles"] for note in notes.values()), time.monotonic()
+        resumed, start = sum(note.tiles for note in notes.values()), time.monotonic()
         progress(done, self.meta.planned)
         with ThreadPoolExecutor(1, "reader") as pool:
             reader = pool.submit(self._produce, left)
@@ -129,7 +130,7 @@ class IndexWriter:
             except queue.Full:
                 continue
 
-    def _consume(self, cancelled: Callable[[], bool]) -> Iterator[tuple[Part, dict[str, Any] | None, int]]:
+    def _consume(self, cancelled: Callable[[], bool]) -> Iterator[tuple[Part, PartNote | None, int]]:
         """(part, its note once it is written, tiles handled) of every batch."""
         ids: list[int] = []
         rows: list[F32] = []
@@ -140,7 +141,7 @@ class IndexWriter:
                 yield item.part, None, len(item.ids)
                 continue
             vectors = np.concatenate(rows) if rows else np.zeros((0, self.meta.dim), np.float32)
-            note = {**asdict(item.skipped), "tiles": len(ids), "key": self.meta.key}
+            note = PartNote(item.skipped.empty, tuple(item.skipped.unreadable), len(ids), self.meta.key)
             write_part(self._file(item.part), self.meta, np.array(ids, np.int64), vectors, note)
             yield item.part, note, item.skipped.empty + len(item.skipped.unreadable)
             ids, rows = [], []
@@ -154,12 +155,12 @@ class IndexWriter:
             except queue.Empty:
                 continue
 
-    def _seal(self, notes: dict[int, dict[str, Any]], resumed: int, seconds: float) -> IndexReport:
-        tiles = sum(note["tiles"] for note in notes.values())
-        empty = sum(note["empty"] for note in notes.values())
-        unreadable = tuple(skip for _, note in sorted(notes.items()) for skip in note["unreadable"])
+    def _seal(self, notes: dict[int, PartNote], resumed: int, seconds: float) -> IndexReport:
+        tiles = sum(note.tiles for note in notes.values())
+        empty = sum(note.empty for note in notes.values())
+        unreadable = tuple(skip for _, note in sorted(notes.items()) for skip in note.unreadable)
         if not tiles:
-            reason = unreadable[0]["reason"] if unreadable else "no tile has enough valid pixels"
+            reason = unreadable[0].reason if unreadable else "no tile has enough valid pixels"
             raise RasterError(
                 f"Nothing of {self.meta.source} could be indexed: {reason}.",
                 "Choose smaller tiles, or check the raster's nodata value and mask.",
@@ -168,6 +169,6 @@ class IndexWriter:
             self.meta, complete=True, parts=tuple(sorted(notes)), empty=empty, unreadable=unreadable
         )
         if read_meta(self.folder) != meta:  # caches are as old as meta.json
-            write_json(self.folder / "meta.json", asdict(meta))
+            write_json(self.folder / "meta.json", meta)
         rate = (tiles - resumed) / seconds if seconds > 0 else 0.0
         return IndexReport(self.folder, tiles, empty, unreadable, rate, True, resumed)

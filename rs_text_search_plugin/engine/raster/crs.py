@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,10 @@ def transform_points(points: F64, source: str, target: str) -> F64:
     from rasterio.errors import CRSError  # noqa: PLC0415
     from rasterio.warp import transform  # noqa: PLC0415
 
+    start, end = _known(source), _known(target)
     try:
-        return np.stack(transform(source, target, points[:, 0], points[:, 1]), axis=1)
+        return np.stack(transform(start, end, points[:, 0], points[:, 1]), axis=1)
     except (CRSError, CPLE_BaseError) as error:
-        _known(source)
-        _known(target)
         raise CrsUnusableError(f"There is no way from one CRS to the other: {error}") from error
 
 
@@ -45,6 +45,19 @@ def reproject(shapes: Any, source: str, target: str, step: float) -> Any:
     return found
 
 
+PLAIN = re.compile(
+    r"[A-Za-z][\w-]{0,30}:[\w.-]{1,30}|urn:ogc:def:crs:[\w.:]{1,60}|(PROJ|GEOG|GEOD|ENG|VERT|BOUND|COMPOUND|DERIVEDPROJ|TIME|PARAMETRIC)CRS\[.*"
+    r"|(PROJ|GEOG|GEOC|LOCAL_|VERT_|COMPD_|FITTED_)CS\[.*",
+    re.DOTALL,
+)
+"""An authority's code, an OGC URN, or WKT 2 or 1; GDAL would also take addresses, and contact them."""
+
+
+def is_plain(crs: str) -> bool:
+    """Whether a text is WKT or an authority's code in form, and can be given to GDAL."""
+    return bool(PLAIN.fullmatch(crs.strip())) and not crs.lower().startswith(("http:", "https:", "ftp:"))
+
+
 def same(one: str, other: str) -> bool:
     """Whether two CRS are the same in meaning."""
     return bool(_known(one) == _known(other))
@@ -60,6 +73,8 @@ def _known(crs: str) -> Any:
     from rasterio.crs import CRS  # noqa: PLC0415
     from rasterio.errors import CRSError  # noqa: PLC0415
 
+    if not is_plain(crs):
+        raise CrsUnusableError(f"Unknown CRS “{crs[:60]}”; give WKT or a code such as EPSG:4326")
     try:
         return CRS.from_user_input(crs)
     except CRSError as error:

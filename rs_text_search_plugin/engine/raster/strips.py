@@ -14,6 +14,7 @@ import numpy as np
 from rs_text_search_plugin.contracts.arrays import I64, U8, Bool
 from rs_text_search_plugin.contracts.errors import RasterError
 from rs_text_search_plugin.contracts.messages import Window
+from rs_text_search_plugin.contracts.operations.indexing import Unreadable
 from rs_text_search_plugin.engine.index.grid import Lattice, tile_window
 from rs_text_search_plugin.engine.index.parts import Part
 
@@ -28,7 +29,7 @@ class Skipped:
     """Tiles of a part that were not embedded."""
 
     empty: int = 0
-    unreadable: list[dict[str, object]] = field(default_factory=list)
+    unreadable: list[Unreadable] = field(default_factory=list)
 
 
 @dataclass
@@ -93,8 +94,7 @@ class Strips:
             if not self.raster.holds_blocks(window):
                 skipped.empty += 1
             elif rows.broken[cut].any():
-                box = [window.x, window.y, window.width, window.height]
-                skipped.unreadable.append({"window": box, "reason": self.reason})
+                skipped.unreadable.append(Unreadable(window, self.reason))
             elif rows.valid[cut].mean() < MIN_VALID:
                 skipped.empty += 1
             else:

@@ -7,14 +7,13 @@ those are scored exactly: half the memory to read, no change in what is found.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rs_text_search_plugin.contracts.arrays import F32, I64
-from rs_text_search_plugin.models.files import written_whole
+from rs_text_search_plugin.engine.index import cache
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index
@@ -56,27 +55,26 @@ def candidates(index: Index, query: F32, floor: float) -> I64:
     return np.sort(np.asarray(rows, dtype=np.int64))
 
 
-_opened: dict[tuple[str, int], Any] = {}
+_opened: dict[tuple[str, str], Any] = {}
 
 
 def _quantised(index: Index) -> Any:
     """The index's half-precision copy: from memory, from its cache file, or built and put there."""
-    made = (index.folder / "meta.json").stat().st_mtime_ns
-    key = (str(index.folder), made)
+    key = (str(index.folder), index.stamp)
     if key in _opened:
         return _opened[key]
-    path = index.folder / "vectors-fp16.faiss"
-    found = _read(path, len(index.vectors)) if path.is_file() and path.stat().st_mtime_ns >= made else None
+    path = index.folder / f"vectors-{index.stamp}.faiss"
+    found = _read(path, len(index.vectors)) if cache.is_sound(path) else None
     if found is None:
         found = _build(index)
-        _keep(found, path)
+        cache.keep(path, lambda part: _write(found, part))
     _opened.clear()
     _opened[key] = found
     return found
 
 
 def _read(path: Path, rows: int) -> Any:
-    """The cache file, or None when it is damaged or of other tiles."""
+    """The cache file, or None when it is of other tiles."""
     import faiss  # noqa: PLC0415
 
     try:
@@ -96,10 +94,11 @@ def _build(index: Index) -> Any:
     return built
 
 
-def _keep(built: Any, path: Path) -> None:
-    """Write the cache whole or not at all; a folder that cannot be written just stays without."""
+def _write(built: Any, path: Path) -> None:
+    """Raises OSError, where faiss says RuntimeError."""
     import faiss  # noqa: PLC0415
 
-    if os.access(path.parent, os.W_OK):
-        with written_whole(path) as part:
-            faiss.write_index(built, str(part))
+    try:
+        faiss.write_index(built, str(path))
+    except RuntimeError as error:
+        raise OSError(f"{path} cannot be written: {error}") from error

@@ -157,6 +157,7 @@ def index_of(name: str) -> Path:
 
 
 def state_of(folder: Path) -> tuple[int, ...]:
-    """Changes whenever an index is made anew or grows."""
-    parts = len(list(folder.glob("part-*.parquet")))
-    return parts, *(file.stat().st_mtime_ns for file in (folder / name for name in MARKS) if file.is_file())
+    """Changes whenever an index is made anew or grows, or one of its files is replaced."""
+    files = [*(folder / name for name in MARKS), *sorted(folder.glob("part-*.parquet"))]
+    facts = [file.stat() for file in files if file.is_file()]
+    return tuple(fact for info in facts for fact in (info.st_size, info.st_mtime_ns))

@@ -9,10 +9,10 @@ import pytest
 import rasterio
 from affine import Affine
 from rasterio.transform import from_origin
-from rasterio.windows import Window
+from rasterio.windows import Window as GdalWindow
 
 from rs_text_search_plugin.contracts.errors import Cancelled, RasterError
-from rs_text_search_plugin.contracts.messages import Query
+from rs_text_search_plugin.contracts.messages import Query, Window
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index, plan
 from rs_text_search_plugin.engine.index.store import open_index
 from rs_text_search_plugin.engine.search.search import search
@@ -194,13 +194,13 @@ def test_a_damaged_block_costs_its_own_tiles_only(tmp_path, encoder, block):
     broken = np.zeros((256, 256), bool)
     broken[block : 2 * block, 2 * block : 3 * block] = True
     hit = {
-        (x, y, TILE, TILE)
+        Window(x, y, TILE, TILE)
         for x in range(0, 256, TILE)
         for y in range(0, 256, TILE)
         if broken[y : y + TILE, x : x + TILE].any()
     }
-    assert {tuple(skip["window"]) for skip in report.unreadable} == hit
-    assert all("cannot be read" in skip["reason"] for skip in report.unreadable)
+    assert {skip.window for skip in report.unreadable} == hit
+    assert all("cannot be read" in skip.reason for skip in report.unreadable)
     assert report.complete
     assert report.tiles == 64 - len(hit)
     assert found.meta.unreadable == report.unreadable
@@ -216,7 +216,7 @@ def test_a_file_cut_short_keeps_its_upper_part(tmp_path, encoder):
     assert 24 <= report.tiles <= 40
     assert report.tiles + len(report.unreadable) == 64
     assert found.ids.max() < min(
-        skip["window"][1] // TILE * 8 + skip["window"][0] // TILE for skip in report.unreadable
+        skip.window.y // TILE * 8 + skip.window.x // TILE for skip in report.unreadable
     )
 
 
@@ -236,7 +236,7 @@ def test_a_huge_sparse_raster_costs_what_it_holds(tmp_path, encoder):
     with rasterio.open(
         path, "w", "GTiff", side, side, 3, UTM, from_origin(0, 5e6, 1, 1), "uint8", **tiles
     ) as file:
-        file.write(painted(1024, 1024), window=Window(51_200, 51_200, 1024, 1024))
+        file.write(painted(1024, 1024), window=GdalWindow(51_200, 51_200, 1024, 1024))
     report, found = made(path, encoder, tile_px=500)
     assert report.tiles + report.empty == 200 * 200
     assert 4 <= report.tiles <= 9

@@ -11,7 +11,7 @@ import pytest
 from rs_text_search_plugin.contracts.messages import Query
 from rs_text_search_plugin.engine.index import store
 from rs_text_search_plugin.engine.index.meta import read_meta
-from rs_text_search_plugin.engine.index.parts import read_note
+from rs_text_search_plugin.engine.index.part_reader import read_note
 from rs_text_search_plugin.engine.index.status import state
 from rs_text_search_plugin.engine.search.search import Limits, search
 from tests.engine.fakes import ColourEncoder
@@ -38,4 +38,4 @@ def test_it_is_complete(folder):
 def test_its_parts_belong_to_it(folder):
     """Else --resume would make them again."""
     meta = read_meta(folder)
-    assert {read_note(file)["key"] for file in store.part_files(folder, meta)} == {meta.key}
+    assert {read_note(file).key for file in store.part_files(folder, meta)} == {meta.key}

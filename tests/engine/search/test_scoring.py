@@ -12,7 +12,6 @@ from tests.engine.synthetic import SyntheticIndex, checkerless, unit
 @pytest.fixture
 def index(tmp_path):
     rng = np.random.default_rng(0)
-    (tmp_path / "meta.json").write_text("{}")
     return SyntheticIndex(unit(rng.normal(size=(40_000, 16))), checkerless(200, 200), folder=tmp_path)
 
 
@@ -35,13 +34,13 @@ def test_a_large_index_gives_the_same_scores_above_the_floor(index, query, monke
     assert 10 < above.sum() < 2000
     assert np.allclose(found[above], truth[above], atol=1e-6)
     assert (found[~above] <= np.float32(0.6)).all()
-    assert (index.folder / "vectors-fp16.faiss").is_file()
+    assert (index.folder / "vectors-parts.faiss").is_file()
 
 
 def test_the_short_cut_is_kept_on_disk_and_made_again_after_the_index_changed(index, query, monkeypatch):
     monkeypatch.setattr(vectors, "EXACT_TILES", 1000)
     all_scores(index, query, 0.6)
-    file = index.folder / "vectors-fp16.faiss"
+    file = index.folder / "vectors-parts.faiss"
     monkeypatch.setattr(vectors, "_opened", {})
     with monkeypatch.context() as sealed:
         sealed.setattr(vectors, "_build", None)
@@ -55,4 +54,4 @@ def test_the_short_cut_is_kept_on_disk_and_made_again_after_the_index_changed(in
 def test_a_query_that_most_tiles_pass_is_scored_exactly(index, query, monkeypatch):
     monkeypatch.setattr(vectors, "EXACT_TILES", 1000)
     assert np.array_equal(all_scores(index, query, -0.5), exact(index.vectors, query))
-    assert not (index.folder / "vectors-fp16.faiss").exists()
+    assert not (index.folder / "vectors-parts.faiss").exists()

@@ -19,6 +19,7 @@ HANDLERS: dict[str, Callable[[Session, Any, Job], Any]] = {
     "models": engine.models,
     "install": engine.install,
     "info": indexing.info,
+    "verify": indexing.verify,
     "plan": indexing.plan,
     "index": indexing.index,
     "search": search.search,

@@ -1,4 +1,4 @@
-"""info, plan, index."""
+"""info, verify, plan, index."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from rs_text_search_plugin.contracts.decode import decode
 from rs_text_search_plugin.contracts.encode import encode
-from rs_text_search_plugin.contracts.errors import SearchError
+from rs_text_search_plugin.contracts.errors import Cancelled, SearchError
 from rs_text_search_plugin.contracts.operations.indexing import (
     IndexAnswer,
     IndexRequest,
@@ -19,11 +19,14 @@ from rs_text_search_plugin.contracts.operations.indexing import (
     PlanAnswer,
     PlanRequest,
     Unreadable,
+    VerifyAnswer,
+    VerifyRequest,
 )
 from rs_text_search_plugin.engine.index import planner, status
+from rs_text_search_plugin.engine.index import verify as verification
 from rs_text_search_plugin.engine.raster.reader import open_raster
 from rs_text_search_plugin.engine.service.jobs import Job, explain
-from rs_text_search_plugin.engine.service.session import Session
+from rs_text_search_plugin.engine.service.session import Session, index_of
 from rs_text_search_plugin.models import devices
 
 
@@ -38,6 +41,17 @@ def _state(name: str, model: str | None) -> IndexState:
         return decode(IndexState, encode(status.state(name, model=model)), "info")
     except (SearchError, OSError) as error:
         return IndexState(source=name, index=None, state="damaged", detail=explain(error).message)
+
+
+def verify(session: Session, request: VerifyRequest, job: Job) -> VerifyAnswer:
+    """Whether every file of an index is as it was written."""
+
+    def watch(done: int, total: int) -> None:
+        if job.cancelled():
+            raise Cancelled("Verifying was stopped.")
+        job.progress(done, total)
+
+    return verification.verify(index_of(request.index), watch)
 
 
 def plan(session: Session, request: PlanRequest, job: Job) -> PlanAnswer:
