@@ -1,6 +1,7 @@
-"""One encoder for several threads: calls take turns, batch by batch, in the order of arrival.
+"""One encoder for several threads: its calls take turns, batch by batch, in the order of arrival.
 
-So a query's text waits for one batch of an index run at most, and never behind batches that came after it.
+Images and texts go through networks of their own, so a query's text need not wait for an index run's batch,
+however slow the model is. What reads pixels for a query waits for one batch at most.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ class FairLock:
 
 
 class SharedEncoder:
-    """An Encoder (see contracts/protocols.py) whose calls take turns."""
+    """An Encoder (see contracts/protocols.py) whose calls take turns, those for images and those for texts."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
         self.name, self.fingerprint = encoder.name, encoder.fingerprint
         self.dim, self.size, self.device = encoder.dim, encoder.size, encoder.device
-        self.lock = FairLock()
+        self.image_lock, self.text_lock = FairLock(), FairLock()
 
     @property
     def batch(self) -> int:
@@ -55,13 +56,13 @@ class SharedEncoder:
         found = [np.zeros((0, self.dim), np.float32)]
         step = self.batch
         for start in range(0, len(tiles), step):
-            with self.lock:
+            with self.image_lock:
                 found.append(self.encoder.images(tiles[start : start + step]))
         return np.concatenate(found)
 
     def texts(self, texts: list[str]) -> F32:
         """n texts -> (n, dim) unit length."""
-        with self.lock:
+        with self.text_lock:
             return self.encoder.texts(texts)
 
 
@@ -72,7 +73,7 @@ class SharedSpatialEncoder(SharedEncoder):
 
     def relevance(self, tiles: U8, query: F32) -> tuple[F32, F32]:
         """As of SpatialEncoder."""
-        with self.lock:
+        with self.image_lock:
             return self.encoder.relevance(tiles, query)
 
 

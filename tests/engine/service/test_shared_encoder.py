@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,32 +39,44 @@ def test_whoever_waits_comes_before_the_holders_next_turn() -> None:
     assert order == ["first", "other", "again"]
 
 
-def test_a_text_waits_for_one_batch_and_not_for_the_run() -> None:
-    calls: list[str] = []
-    begun, waiting = threading.Event(), threading.Event()
+@dataclass
+class Slow(ColourEncoder):
+    """An encoder whose first batch of images waits until it may go on."""
 
-    class Slow(ColourEncoder):
-        def images(self, tiles: np.ndarray) -> np.ndarray:
-            calls.append("images")
-            begun.set()
-            assert waiting.wait(30)
-            return super().images(tiles)
+    def __post_init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
 
-        def texts(self, texts: list[str]) -> np.ndarray:
-            calls.append("texts")
-            return super().texts(texts)
+    def images(self, tiles: np.ndarray) -> np.ndarray:
+        self.begun.set()
+        assert self.go.wait(30)
+        return super().images(tiles)
 
-    encoder = shared(Slow(batch=16))
+
+def test_pixels_of_a_query_wait_for_one_batch_and_not_for_the_run() -> None:
+    slow = Slow(batch=16)
+    encoder = shared(slow)
     run = threading.Thread(target=encoder.images, args=(TILES,))
-    query = threading.Thread(target=encoder.texts, args=(["red"],))
+    query = threading.Thread(target=encoder.images, args=(TILES[:3],))
     run.start()
-    assert begun.wait(30)
+    assert slow.begun.wait(30)
     query.start()
-    until_one_waits(encoder.lock)
-    waiting.set()
+    until_one_waits(encoder.image_lock)
+    slow.go.set()
     run.join()
     query.join()
-    assert calls == ["images", "texts", "images", "images"]
+    assert slow.batches == [16, 3, 16, 8]
+
+
+def test_a_text_waits_for_no_images() -> None:
+    slow = Slow(batch=16)
+    encoder = shared(slow)
+    run = threading.Thread(target=encoder.images, args=(TILES,))
+    run.start()
+    assert slow.begun.wait(30)
+    assert encoder.texts(["red"]).shape == (1, slow.dim)
+    assert slow.batches == []
+    slow.go.set()
+    run.join()
 
 
 def test_batches_are_of_the_preferred_size_and_vectors_the_same() -> None:
