@@ -28,8 +28,6 @@ from rs_text_search_plugin.models.training.run_state import Kept, keep, kept
 from rs_text_search_plugin.models.training.trainer import Run, parameters
 from torch import Tensor, nn
 
-from rs_text_search_plugin.contracts.arrays import U8
-
 from .batches import MixedBatches
 from .captions import one_of
 from .examples import Example, Text
@@ -120,10 +118,10 @@ class MixedTuning:
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(self._read, self.step)
             while self.step < self.recipe.steps:
-                examples = ahead.result()
+                examples, opened = ahead.result()
                 ahead = reader.submit(self._read, self.step + 1)
                 began = time.monotonic()
-                losses = self._step(examples)
+                losses = self._step(examples, opened)
                 self._log(losses, time.monotonic() - began)
                 if self.step % self.recipe.measured == 0 or self.step == self.recipe.steps:
                     self._measure()
@@ -151,13 +149,17 @@ class MixedTuning:
             p.requires_grad_(id(p) in chosen)
         return groups, {name: p for name, p in self.system.named_parameters() if id(p) in chosen}
 
-    def _read(self, step: int) -> list[Example]:
-        return self.batches.batch(self.recipe.batch, np.random.default_rng((self.run.seed, step)))
+    def _read(self, step: int) -> tuple[list[Example], Tensor]:
+        """The batch of a step, and what stage 3 begins with (B, 512, S/8, S/8): all that does not learn."""
+        examples = self.batches.batch(self.recipe.batch, np.random.default_rng((self.run.seed, step)))
+        first: Any = self.system.backbone.stages[2]
+        with torch.no_grad(), training_precision(CPU):
+            return examples, first[0].open(self.front(np.stack([example.image for example in examples])))
 
-    def _step(self, examples: list[Example]) -> dict[str, float]:
+    def _step(self, examples: list[Example], opened: Tensor) -> dict[str, float]:
         self.system.train()
         queries = self._queries(examples)
-        vectors, outputs = self._forward(examples, queries)
+        vectors, outputs = self._forward(opened, queries)
         losses = self._losses(examples, queries, vectors)
         self.optimiser.zero_grad()
         torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
@@ -188,25 +190,17 @@ class MixedTuning:
         names = [one_of(pool, rng) for four in pools for pool in four]
         return names, torch.arange(len(pools)).repeat_interleave(4)
 
-    def _forward(self, examples: list[Example], queries: Queries) -> tuple[Vectors, list[Tensor]]:
+    def _forward(self, opened: Tensor, queries: Queries) -> tuple[Vectors, list[Tensor]]:
         """Images and each distinct text, in parts side by side."""
         every = queries.every()
         distinct = sorted(set(every), key=len)
         place = {text: number for number, text in enumerate(distinct)}
-        opened = self._opened(np.stack([example.image for example in examples]))
         images = [partial(self._images, some) for some in torch.split(opened, IMAGES_A_PART)]
         starts = range(0, len(distinct), TEXTS_A_PART)
         texts = [partial(self._texts, distinct[start : start + TEXTS_A_PART]) for start in starts]
         outputs = self.parts.forward([*images, *texts])
         count, rows = len(images), torch.tensor([place[text] for text in every])
         return Vectors(_leaf(outputs[:count]), _leaf(outputs[count:]), rows), outputs
-
-    @torch.no_grad()
-    def _opened(self, tiles: U8) -> Tensor:
-        """(B, S, S, 3) -> what stage 3 begins with, (B, 512, S/8, S/8)."""
-        first: Any = self.system.backbone.stages[2]
-        with training_precision(CPU):
-            return first[0].open(self.front(tiles))  # type: ignore[no-any-return]
 
     def _images(self, opened: Tensor) -> Tensor:
         with training_precision(CPU):
