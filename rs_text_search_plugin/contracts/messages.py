@@ -40,6 +40,13 @@ class Query:
     unlike: tuple[tuple[str, int], ...] = ()
     language: str = ""
     """ISO 639-1 code; empty: told from the text."""
+    like_images: tuple[str, ...] = ()
+    """Image files to resemble."""
+    unlike_images: tuple[str, ...] = ()
+
+    def has_examples(self) -> bool:
+        """Whether tiles or images were given to resemble or not to resemble."""
+        return bool(self.like or self.unlike or self.like_images or self.unlike_images)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,10 @@ class SearchRequest:
     """Tiles to resemble."""
     unlike: tuple[Tile, ...] = ()
     """Tiles not to resemble."""
+    like_images: tuple[str, ...] = ()
+    """Image files to resemble, of which the middle square counts."""
+    unlike_images: tuple[str, ...] = ()
+    """Image files not to resemble."""
     top: Annotated[int, Range(1, 1e6)] = 200
     """At most so many matches."""
     min_score: Score = 0.0

@@ -124,6 +124,14 @@ def _add_search(commands: Any) -> None:
     )
     add("--like", type=marks, default=[], metavar="ID,..", help="tiles to resemble; N:ID in the Nth index")
     add("--unlike", type=marks, default=[], metavar="ID,..", help="tiles not to resemble")
+    add(
+        "--like-image",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="an image to resemble; may be repeated",
+    )
+    add("--unlike-image", action="append", default=[], metavar="FILE", help="an image not to resemble")
     add("--top", type=at_least(1, int), default=200, metavar="K", help="at most K matches (default: 200)")
     add("--min-score", type=between(0, 100), default=0.0, metavar="S", help="from 0 to 100 (default: 0)")
     _add_area(add, "search")

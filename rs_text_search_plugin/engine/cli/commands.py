@@ -79,6 +79,8 @@ def search(session: Session, args: Namespace, watch: Watch) -> Json:
         "language": args.language,
         "like": _marks(names, args.like),
         "unlike": _marks(names, args.unlike),
+        "like_images": args.like_image,
+        "unlike_images": args.unlike_image,
         "top": args.top,
         "min_score": args.min_score,
         "heat": args.heat or False,
@@ -101,8 +103,8 @@ def search(session: Session, args: Namespace, watch: Watch) -> Json:
 
 
 def split_words(args: Namespace) -> tuple[list[str], str]:
-    """Index names and the text, which is the last word; with --like it may be missing."""
-    if args.like and Path(args.words[-1]).exists():
+    """Index names and the text, which is the last word; with --like or --like-image it may be missing."""
+    if (args.like or args.like_image) and Path(args.words[-1]).exists():
         return args.words, ""
     return args.words[:-1], args.words[-1]
 

@@ -23,6 +23,7 @@ from .language.dictionary import ENGLISH
 from .query.combination import combined
 from .query.embedding import embed, vocabulary_vectors
 from .query.examples import with_examples
+from .query.images import image_vectors
 from .query.parse import ParsedQuery, Phrase, parse
 from .query.prompts import tidy
 from .regions import Region, merge
@@ -164,7 +165,8 @@ def histogram(scores: F32) -> tuple[int, ...]:
 
 def describe_query(query: Query) -> str:
     """A query in one line, as exports and layers carry it."""
-    marks = [f"{len(ids)} {word}" for ids, word in ((query.like, "like"), (query.unlike, "unlike")) if ids]
+    like, unlike = (*query.like, *query.like_images), (*query.unlike, *query.unlike_images)
+    marks = [f"{len(ids)} {word}" for ids, word in ((like, "like"), (unlike, "unlike")) if ids]
     text = tidy(query.text)
     text += f" without {tidy(query.without)}" if query.without.strip() else ""
     return (text + (f" [{', '.join(marks)}]" if marks else "")).lstrip()
@@ -176,7 +178,7 @@ def _score_all(
     """Every index with its calibrated scores: those of the query's phrases, combined."""
     backgrounds = [background(index.vectors) for index in indexes]
     vectors = embed(encoder, parsed.phrases())
-    marked = _marked_query(indexes, parsed, query, vectors, backgrounds)
+    marked = _marked_query(parsed, vectors, _examples(indexes, encoder, query), backgrounds)
     model, scored = calibration(encoder), []
     for index, tiles in zip(indexes, backgrounds, strict=True):
         gained = gain(model, tiles, vocabulary_vectors(encoder)) if model.clarity else 1.0
@@ -199,23 +201,28 @@ def wanted_vector(indexes: list[Index], encoder: Encoder, query: Query, backgrou
     """(dim,) what is wanted, as one vector: marked tiles and the wanted phrases, averaged."""
     parsed = parse(query)
     vectors = embed(encoder, parsed.phrases())
-    marked = _marked_query(indexes, parsed, query, vectors, backgrounds)
+    marked = _marked_query(parsed, vectors, _examples(indexes, encoder, query), backgrounds)
     return _mean_of_words(parsed, vectors) if marked is None else marked
 
 
 def _marked_query(
-    indexes: list[Index],
-    parsed: ParsedQuery,
-    query: Query,
-    vectors: dict[Phrase, F32],
-    backgrounds: list[F32],
+    parsed: ParsedQuery, vectors: dict[Phrase, F32], examples: tuple[F32, F32], backgrounds: list[F32]
 ) -> F32 | None:
-    """(dim,) what marked tiles and the wanted phrases, averaged, ask for together; None where words stand alone."""
-    if parsed.wanted and not (query.like or query.unlike):
+    """(dim,) what examples and the wanted phrases, averaged, ask for together; None where words stand alone."""
+    like, unlike = examples
+    if parsed.wanted and not len(like) and not len(unlike):
         return None
     text = _mean_of_words(parsed, vectors) if parsed.wanted else None
-    like, unlike = (_marked(indexes, marks) for marks in (query.like, query.unlike))
     return with_examples(text, like, unlike, np.concatenate(backgrounds))
+
+
+def _examples(indexes: list[Index], encoder: Encoder, query: Query) -> tuple[F32, F32]:
+    """(p, dim) and (m, dim): marked tiles and images to resemble, and not to resemble."""
+    like, unlike = (
+        np.concatenate([_marked(indexes, marks), image_vectors(encoder, images)])
+        for marks, images in ((query.like, query.like_images), (query.unlike, query.unlike_images))
+    )
+    return like, unlike
 
 
 def _mean_of_words(parsed: ParsedQuery, vectors: dict[Phrase, F32]) -> F32:

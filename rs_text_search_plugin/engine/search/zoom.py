@@ -82,7 +82,7 @@ def seekers(indexes: Sequence[Index], encoder: Encoder, query: Query) -> dict[st
     """Index folder -> what seeks the wanted part of a query in it; what is denied does not point anywhere."""
     backgrounds = [background(index.vectors) for index in indexes]
     wanted = wanted_vector(list(indexes), encoder, query, backgrounds)
-    marked = bool(query.like or query.unlike) or not query.text.strip()
+    marked = query.has_examples() or not query.text.strip()
     model, found = calibration(encoder), {}
     for index, tiles in zip(indexes, backgrounds, strict=True):
         gained = None if marked else gain(model, tiles, vocabulary_vectors(encoder))

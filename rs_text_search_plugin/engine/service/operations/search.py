@@ -37,7 +37,8 @@ def search(session: Session, request: SearchRequest, job: Job) -> SearchAnswer:
     reranker = _wanted_reranker(session, request)
     encoder = session.encoder_of(opened)
     marks = _marks(request.like), _marks(request.unlike)
-    query = Query(request.text, request.without, *marks, request.language)
+    images = request.like_images, request.unlike_images
+    query = Query(request.text, request.without, *marks, request.language, *images)
     begun = tuple(item for item in opened if len(item.ids))
     if not begun:
         return _nothing_yet(opened, query)
