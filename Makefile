@@ -103,9 +103,9 @@ wheels: .venv/.ready  ## fill WHEELS=dist/wheels with all packages, for a comput
 docs: .venv/.ready build/tools/bin/mkdocs  ## build the documentation site into build/docs (open build/docs/index.html)
 	@rm -rf build/site-source && mkdir -p build/site-source/models
 	@cp -r docs README.md CONTRIBUTING.md SECURITY.md CHANGELOG.md LICENSE build/site-source && cp -r models/cards build/site-source/models
-	@{ echo "# Command line"; for c in index search describe export info models doctor train evaluate; do \
+	@{ echo "# Command line"; for c in $$(.venv/bin/rs-text-search --help | sed -n "s,^    \([a-z]*\)  .*,\1,p"); do \
 	  printf '\n## %s\n```\n' $$c; COLUMNS=110 .venv/bin/rs-text-search $$c --help; echo '```'; done; } > build/site-source/docs/command-line.md
-	@build/tools/bin/mkdocs build -q --strict -f docs/mkdocs.yml
+	@NO_MKDOCS_2_WARNING=1 build/tools/bin/mkdocs build -q --strict -f docs/mkdocs.yml
 	@echo "build/docs/index.html"
 
 deploy: build/.system .venv/.ready  ## link the plugin into a QGIS profile of its own (PROFILE=build/profile)

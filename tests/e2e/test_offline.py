@@ -29,6 +29,7 @@ def commands(raster: Path, folder: Path) -> Iterator[list[object]]:
     yield ["describe", raster, "--at", "432400,4582000"]
     yield ["export", raster, folder / "tiles.geojson"]
     yield ["info", raster]
+    yield ["verify", raster]
 
 
 def traced(log: Path) -> list[str]:
