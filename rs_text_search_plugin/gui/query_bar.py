@@ -40,6 +40,9 @@ class QueryBar(QWidget):
     rerank_switched = pyqtSignal(bool)
     """The person wants the best matches reranked, or no longer."""
 
+    examples_changed = pyqtSignal(list, list)
+    """The person changed the examples: those before and those now."""
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.examples: list[Example] = []
@@ -70,20 +73,33 @@ class QueryBar(QWidget):
         self.text.setText(text)
         self._submit()
 
+    def show_query(self, query: dict[str, Any]) -> None:
+        """Show what `query` gave, without searching."""
+        self.clear()
+        for line, name in ((self.text, "text"), (self.without, "without")):
+            line.blockSignals(True)
+            line.setText(query.get(name, ""))
+            line.blockSignals(False)
+        marked = [(tile, name == "like") for name in ("like", "unlike") for tile in query.get(name, ())]
+        self.examples = [Example(tile["index"], tile["id"], wanted) for tile, wanted in marked]
+        self._show_examples()
+
+    def set_examples(self, examples: list[Example]) -> None:
+        """Search with other examples."""
+        self.examples = examples
+        self._show_examples()
+        self.submitted.emit()
+
     def add_example(self, example: Example, *, alone: bool = False) -> None:
         """Add an example and search; `alone` drops words and other examples first."""
         if alone:
             self.clear()
         same = [e for e in self.examples if (e.index, e.id) == (example.index, example.id)]
-        self.examples = [e for e in self.examples if e not in same] + [example]
-        self._show_examples()
-        self.submitted.emit()
+        self._change_examples([*(e for e in self.examples if e not in same), example])
 
     def remove_example(self, example: Example) -> None:
         """Take an example out and search again with what is left."""
-        self.examples.remove(example)
-        self._show_examples()
-        self.submitted.emit()
+        self._change_examples([other for other in self.examples if other != example])
 
     def keep_examples_of(self, indexes: set[str]) -> None:
         """Drop examples from indexes that are gone or have been made anew, without searching."""
@@ -113,6 +129,11 @@ class QueryBar(QWidget):
     def show_rerank(self, able: bool) -> None:
         """Set the switch to what the person wanted last, if there is a model that can."""
         self.rerank.setChecked(able and QgsSettings().value(RERANK, False, bool))
+
+    def _change_examples(self, examples: list[Example]) -> None:
+        before = self.examples
+        self.set_examples(examples)
+        self.examples_changed.emit(before, examples)
 
     def _switch_rerank(self, wanted: bool) -> None:
         QgsSettings().setValue(RERANK, wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from qgis.core import QgsCoordinateReferenceSystem, QgsPointXY, QgsProject
@@ -10,8 +11,12 @@ from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtGui import QShowEvent
 from qgis.PyQt.QtWidgets import QFileDialog, QFrame, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
+from rs_text_search_plugin.contracts.errors import SearchError
 from rs_text_search_plugin.contracts.operations.search import export_row
 from rs_text_search_plugin.engine_process.client import EngineClient, EngineError, Json
+from rs_text_search_plugin.map.area_control import AreaControl
+from rs_text_search_plugin.map.matches_in_view import MatchesInView
+from rs_text_search_plugin.map.project_link import ProjectLink
 from rs_text_search_plugin.map.result_layers import ResultLayers
 from rs_text_search_plugin.map.tile_geometry import wkt2_of
 from rs_text_search_plugin.translation import tr
@@ -25,8 +30,10 @@ from .messages import Messages
 from .quantities import matches
 from .query_bar import Example, QueryBar
 from .rasters.raster_panel import RasterPanel
+from .results.kept_panel import KeptPanel
 from .results.match_model import THUMBNAIL
 from .results.results_panel import FETCHED, ResultsPanel
+from .session import PanelSession
 
 FORMATS = "GeoPackage (*.gpkg);;ESRI Shapefile (*.shp);;GeoJSON (*.geojson);;FlatGeobuf (*.fgb)"
 WIDTH = 300
@@ -43,15 +50,20 @@ class SearchDock(QgsDockWidget):
         self.messages = Messages(iface)
         self.layers = ResultLayers(iface.mapCanvas())
         self.live = LiveSearch(engine, self)
-        self._searched: set[tuple[str, int, int]] = set()  # what the result on screen was made from
+        self._request: Json = {}  # the search under way or done last
         self._build()
         self._connect_engine()
         self._connect_panels()
+        self._connect_store()
+        self.link.open()
 
     def close_down(self) -> None:
         """Let go of the project, the map and the engine's signals, and ask the engine nothing more."""
         QgsProject.instance().removeAll.disconnect(self._leave_project)
         self._leave_project()
+        self.link.detach()
+        self.area.detach()
+        self.in_view.detach()
         self.models.close()
         self.bar.clear()
         self.control.detach()
@@ -98,17 +110,29 @@ class SearchDock(QgsDockWidget):
         query, indexes = self.bar.query(), self.rasters.indexes()
         if not query:
             return
-        if not indexes:
-            self.results.show_message(self.rasters.reason_for_none())
+        if not indexes or self.area.missing():
+            self.results.show_message(self.area.missing() or self.rasters.reason_for_none())
             return
         if self.rasters.queue.running():
             self.results.show_message(self.rasters.progress_note())
-        self._searched = self.rasters.stamps()
+        self.session.searched = self.rasters.stamps()
         request = {"indexes": indexes, "top": FETCHED, "heat": self.results.heat_button.isChecked()}
-        self.live.start({**request, **query}, self.bar.rerank.isChecked())
+        self._request = {**request, **query, **self.area.to_request()}
+        self.live.start(self._request, self.bar.rerank.isChecked())
 
     def clear(self) -> None:
-        """Forget the query and take everything off the map."""
+        """Forget the query and take the current result off the map; can be undone."""
+        session, stored = self.session.save(), self.layers.store.current
+
+        def take_back() -> None:
+            self.session.restore(session)
+            if stored is not None:
+                self.layers.restore(stored)
+                self._show_stored()
+
+        self.kept.push(tr("Clear"), self._clear_all, take_back)
+
+    def _clear_all(self) -> None:
         self.live.cancel()
         self.bar.clear()
         self._clear_result()
@@ -136,11 +160,49 @@ class SearchDock(QgsDockWidget):
         self.messages.show_error(error)
 
     def _found(self, result: Json) -> None:
-        self.layers.show_matches(result)
-        self.layers.show_heat(result.get("heat") or [])
-        stamps: dict[str, object] = {stamp[0]: stamp for stamp in self._searched}
+        try:
+            self.layers.show_matches(result, self._request)
+            self.layers.show_heat(result.get("heat") or [])
+        except SearchError as error:
+            self._report(error)
+        self._show_result(result)
+
+    def _show_result(self, result: Json) -> None:
+        stamps: dict[str, object] = {stamp[0]: stamp for stamp in self.session.searched}
         self.results.show_result(result, self.rasters.names(), stamps)
         self.results.show_note(self.rasters.left_out())
+        self.kept.refresh()
+
+    def _report(self, error: SearchError) -> None:
+        self.messages.warn(error.message, error.hint)
+
+    # ---- the project's file ----
+
+    def _open_session(self, saved: Json) -> None:
+        """A project was opened: show what was saved with it."""
+        self.session.restore(saved)
+        self.kept.forget()
+        self._show_stored()
+
+    def _show_stored(self) -> None:
+        """Show the current result of the store, if there is one, without searching."""
+        current = self.layers.store.current
+        if current is not None:
+            self._request = current.request
+            self.bar.show_query(current.request)
+            self._show_result(current.result)
+
+    def _follow_area(self) -> None:
+        self.rasters.follow_area()
+        self.search()
+
+    def _follow_filter(self, low: int, top: int) -> None:
+        self.layers.filter(low, top)
+        self.in_view.show_matches(self.results.result, self.results.shown_matches())
+
+    def _change_examples(self, before: list[Example], after: list[Example]) -> None:
+        change = partial(self.bar.set_examples, after), partial(self.bar.set_examples, before)
+        self.kept.push(tr("Change the examples"), *change, done=True)
 
     def _switch_heat(self, shown: bool) -> None:
         if shown:
@@ -161,9 +223,11 @@ class SearchDock(QgsDockWidget):
 
     def _follow_rasters(self) -> None:
         """Rasters or indexes may have changed: renew or drop the result, or search for what was typed meanwhile."""
+        if not self.engine.is_ready():
+            return  # nothing is known of the indexes yet; a result of the project's file stays
         now = self.rasters.stamps()
-        if self.results.result and now != self._searched:
-            changed = {stamp[0] for stamp in self._searched - now}
+        if self.results.result and now != self.session.searched:
+            changed = {stamp[0] for stamp in self.session.searched - now}
             self.bar.keep_examples_of({example.index for example in self.bar.examples} - changed)
             if not now or not self.bar.query():
                 self._clear_result()
@@ -171,7 +235,7 @@ class SearchDock(QgsDockWidget):
             self.results.show_message(tr("Add a raster layer to the project to search it."))
         elif not now and not self.bar.query():
             self.results.show_message(tr("Index a raster once, then search it with words."))
-        elif not self.bar.typing() and (now != self._searched or not self._answered()):
+        elif not self.bar.typing() and (now != self.session.searched or not self._answered()):
             self.search()
 
     def _answered(self) -> bool:
@@ -186,10 +250,10 @@ class SearchDock(QgsDockWidget):
         self.layers.highlight.go_to(match["corners"], crs)
 
     def _request_thumbnails(self, index: str, tiles: list[int]) -> None:
-        made_from = set(self._searched)
+        made_from = set(self.session.searched)
 
         def take(answer: Json) -> None:
-            if made_from == self._searched:  # else the ids name other tiles by now
+            if made_from == self.session.searched:  # else the ids name other tiles by now
                 self.results.gallery.matches.add_thumbnails(index, tiles, answer["paths"])
 
         request = {"index": index, "ids": tiles, "size": THUMBNAIL}
@@ -243,6 +307,7 @@ class SearchDock(QgsDockWidget):
         self.results = ResultsPanel(self)
         self.control = EngineControl(self.engine, self)
         self.models = ModelsDialog(self.engine, self)
+        self._build_store()
         self.pages = QStackedWidget(self)
         self.pages.addWidget(self.control.page)
         self.pages.addWidget(self._build_page())
@@ -254,10 +319,19 @@ class SearchDock(QgsDockWidget):
         self.setWidget(body)
         self.setFocusProxy(self.bar.text)
 
+    def _build_store(self) -> None:
+        self.area = AreaControl(self.layers.canvas, self)
+        self.in_view = MatchesInView(self.layers.canvas, self)
+        self.kept = KeptPanel(self.layers, self.engine, self)
+        self.session = PanelSession(self.bar, self.rasters.list, self.results, self.area)
+        self.link = ProjectLink(self.layers, self.session.save, self)
+        self.rasters.area = self.area.area
+
     def _build_page(self) -> QScrollArea:
         """Scrolls, so that the panel never makes QGIS higher than the screen."""
         page = QWidget(self)
-        layout = column(page, self.bar, self.rasters, self.description, self.results)
+        layout = column(page, self.bar, self.area, self.rasters, self.description, self.in_view)
+        fill(layout, self.results, self.kept)
         layout.setStretchFactor(self.results, 1)
         scroll = QScrollArea(self)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -294,7 +368,7 @@ class SearchDock(QgsDockWidget):
 
     def _connect_results(self) -> None:
         results, gallery = self.results, self.results.gallery
-        results.filtered.connect(self.layers.filter)
+        results.filtered.connect(self._follow_filter)
         results.phrase_chosen.connect(self.bar.search_for)
         results.export_wanted.connect(self._export)
         results.heat_wanted.connect(self._switch_heat)
@@ -303,6 +377,15 @@ class SearchDock(QgsDockWidget):
         gallery.shown.connect(self._zoom_to)
         gallery.described.connect(self._describe_match)
         gallery.example_added.connect(self._add_example)
+
+    def _connect_store(self) -> None:
+        self.link.opened.connect(self._open_session)
+        self.link.failed.connect(self._report)
+        self.area.changed.connect(self._follow_area)
+        self.bar.examples_changed.connect(self._change_examples)
+        self.kept.released.connect(self._show_stored)
+        self.kept.compared.connect(self.messages.inform)
+        self.kept.failed.connect(self.messages.show_error)
 
     def _engine_ready(self) -> None:
         self.pages.setCurrentIndex(1)

@@ -39,6 +39,7 @@ class ResultLayers:
         self.store = ResultStore()
         self.highlight = TileHighlight(canvas)
         self._filter: tuple[float, int] = (0.0, ALL_MATCHES)
+        self._searched = ""  # table of the result on the panel, which the filter applies to
 
     # ---- the current result ----
 
@@ -56,6 +57,7 @@ class ResultLayers:
         stored = self.store.save_result(
             StoredResult("", result["query"], request or {}, answer, now(), *self._filter)
         )
+        self._follow(stored)
         if before is not None:
             remove_layers(heat_layers(before.table))
         layer = self.draw(stored, layer)
@@ -67,8 +69,9 @@ class ResultLayers:
     def filter(self, min_score: float, top: int) -> None:
         """Show only matches from `min_score` on and of rank `top` or better; instant, no new search."""
         self._filter = (min_score, top)
-        if self.matches is not None:
-            show_scores(self.matches, min_score, top)
+        layer = matches_layer(self._searched)
+        if layer is not None:
+            show_scores(layer, min_score, top)
 
     def show_heat(self, heats: list[Json]) -> None:
         """Store heat rasters [{index, path}] with the current result and show them under the matches."""
@@ -103,16 +106,18 @@ class ResultLayers:
         back = self.store.restore(stored)
         self.draw(back, None)
         self.draw_heat(back)
+        if not back.kept:
+            self._follow(back)
         return back
 
     # ---- the project's file ----
 
     def remember_filter(self) -> None:
-        """Store the filter with the current result."""
-        current = self.store.current
-        if current is not None and (current.min_score, current.top) != self._filter:
+        """Store the filter with the result that it is applied to."""
+        stored = self.store.result(self._searched)
+        if stored is not None and (stored.min_score, stored.top) != self._filter:
             low, top = self._filter
-            self.store.update(replace(current, min_score=low, top=top))
+            self.store.update(replace(stored, min_score=low, top=top))
 
     def point_at_store(self) -> None:
         """The GeoPackage lies elsewhere now: take features and heat from there."""
@@ -136,7 +141,7 @@ class ResultLayers:
             for layer in filter(None, [matches_layer(stored.table)]):
                 set_no_crs(layer, stored)
         if self.store.current is not None:
-            self._filter = (self.store.current.min_score, self.store.current.top)
+            self._follow(self.store.current)
 
     def shown_tables(self) -> set[str]:
         """Tables of the store that have a layer in the project."""
@@ -145,9 +150,15 @@ class ResultLayers:
 
     # ---- layers ----
 
+    def _follow(self, stored: StoredResult) -> None:
+        """The filter applies to this result from now on, kept or not."""
+        self._searched = stored.table
+        self._filter = (stored.min_score, stored.top)
+
     def pin(self, stored: StoredResult) -> StoredResult:
         """Store another hue, title or both, and draw the layer so."""
         self.store.update(stored)
+        self._follow(stored)
         layer = matches_layer(stored.table)
         if layer is not None:
             layer.setName(stored.title)

@@ -7,12 +7,23 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsGeometry, QgsVectorLayer
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCsException,
+    QgsFeature,
+    QgsGeometry,
+    QgsJsonUtils,
+    QgsProject,
+    QgsVectorLayer,
+)
 from qgis.gui import QgsMapCanvas
 
 from .tile_geometry import crs_from, wkt2_of
 
 Json = dict[str, Any]
+TOLERANCE = 1e-6
+"""Of an area's outline: what is lost on the way to another CRS and back does not count."""
 
 
 class AreaKind(str, Enum):
@@ -44,6 +55,30 @@ class SearchArea:
     def from_json(cls, saved: Json) -> SearchArea:
         """What `to_json` gave."""
         return cls(QgsGeometry.fromWkt(saved["wkt"]), crs_from(saved["crs"]))
+
+
+def covers_area(info: Json, wanted: SearchArea | None) -> bool:
+    """Whether an index holds all tiles that are wanted; `info` as the engine reports it, None for all tiles."""
+    if not info.get("area"):
+        return True
+    if wanted is None:
+        return False
+    target = crs_from(info.get("area_crs") or info.get("crs"))
+    geometry = QgsGeometry(wanted.geometry)
+    if target.isValid() and wanted.crs.isValid():
+        try:
+            geometry.transform(QgsCoordinateTransform(wanted.crs, target, QgsProject.instance()))
+        except QgsCsException:  # outside the reach of the index's CRS, so it is not covered
+            return False
+    indexed = geometry_of(info["area"])
+    return bool(indexed.buffer(TOLERANCE * indexed.length(), 4).contains(geometry))
+
+
+def geometry_of(geojson: Json) -> QgsGeometry:
+    """A GeoJSON geometry as QGIS's; an empty one for none."""
+    feature = {"type": "Feature", "properties": {}, "geometry": geojson}
+    (read,) = QgsJsonUtils.stringToFeatureList(json.dumps(feature)) or (QgsFeature(),)
+    return read.geometry()
 
 
 def view_of(canvas: QgsMapCanvas) -> SearchArea:

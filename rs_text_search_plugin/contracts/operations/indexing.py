@@ -52,6 +52,10 @@ class IndexState:
     crs: Optional[str] = None
     footprint: Optional[Corners] = None
     """Corners of the raster."""
+    area: Optional[Json] = None
+    """A GeoJSON geometry: only tiles that meet it were made; null: all."""
+    area_crs: Optional[str] = None
+    """Of `area`; null: the raster's own."""
     badges: tuple[str, ...] = ()
     """Remarks such as "no CRS"."""
     gsd_m: Optional[float] = None

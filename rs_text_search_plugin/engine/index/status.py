@@ -43,6 +43,8 @@ def state(name: str | Path, model: str | None = None) -> dict[str, Any]:
         "bytes": sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
         "crs": meta.crs,
         "footprint": outline(meta),
+        "area": meta.area,
+        "area_crs": meta.area_crs,
         "badges": list(meta.badges),
         "gsd_m": meta.gsd_m,
         "empty": meta.empty,

@@ -85,6 +85,15 @@ class RasterList(QTreeWidget):
         able = [raster for raster in self.rasters if not raster.reason]
         return [raster for raster in able if raster.layer_id not in self._unchecked]
 
+    def unticked(self) -> set[str]:
+        """Ids of the layers that are not searched."""
+        return set(self._unchecked)
+
+    def untick(self, layer_ids: set[str]) -> None:
+        """Search all layers but these."""
+        self._unchecked = set(layer_ids)
+        self.show_rasters()
+
     def raster(self, layer_id: str) -> Raster | None:
         """The raster of a layer, None when it is gone."""
         return next((raster for raster in self.rasters if raster.layer_id == layer_id), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, Callable
 
 from qgis.core import QgsProject
 from qgis.gui import QgsCollapsibleGroupBox
@@ -13,6 +13,7 @@ from qgis.PyQt.QtWidgets import QMessageBox, QVBoxLayout, QWidget
 from rs_text_search_plugin.engine_process.client import EngineClient, EngineError
 from rs_text_search_plugin.gui.controls import fill, wrapped_label
 from rs_text_search_plugin.gui.quantities import duration, rasters, tiles
+from rs_text_search_plugin.map.search_area import SearchArea, covers_area
 from rs_text_search_plugin.translation import tr, tr_count
 
 from .index_panel import IndexPanel, percent
@@ -46,6 +47,7 @@ class RasterPanel(QgsCollapsibleGroupBox):
         self.failures = wrapped_label(self, tr("Rasters that could not be indexed"))
         self.indexing = IndexPanel(self)
         self.queue = IndexQueue(engine, self)
+        self.area: Callable[[], SearchArea | None] = lambda: None  # where to index; None: everywhere
         self._planned: list[Json] = []
         self._progress: Json = {}
         self._settled = False  # nothing is left to index: the box is one line unless the person opens it
@@ -71,7 +73,7 @@ class RasterPanel(QgsCollapsibleGroupBox):
         """Those of `searchable` that one search can take: indexed with the model of most of them."""
         able = self.searchable()
         models = Counter(raster.info["model"] for raster in able)
-        chosen = self.indexing.settings.options().get("model")
+        chosen = self._options().get("model")
         best = max(models, key=lambda model: (models[model], model == chosen), default=None)
         return [raster for raster in able if raster.info["model"] == best]
 
@@ -130,15 +132,22 @@ class RasterPanel(QgsCollapsibleGroupBox):
     def index_layer(self, layer_id: str) -> None:
         """Index one layer with the settings shown."""
         chosen = [raster for raster in self.list.rasters if raster.layer_id == layer_id]
-        self.queue.add(chosen, self.indexing.settings.options())
+        self.queue.add(chosen, self._options())
 
     def _due(self) -> list[Raster]:
         return [raster for raster in self.list.checked() if raster.due]
 
     def _compare_settings(self) -> None:
-        settings = self.indexing.settings
+        settings, area = self.indexing.settings, self.area()
         for raster in self.list.rasters:
-            raster.settings_differ = raster.searchable and settings.differ_from(raster.info)
+            raster.settings_differ = raster.searchable and (
+                settings.differ_from(raster.info) or not covers_area(raster.info, area)
+            )
+
+    def _options(self) -> Json:
+        """Settings and area as arguments of `plan` and `index`."""
+        area = self.area()
+        return {**self.indexing.settings.options(), **(area.to_request() if area else {})}
 
     def _show_due(self) -> None:
         self._compare_settings()
@@ -168,11 +177,15 @@ class RasterPanel(QgsCollapsibleGroupBox):
         self.failures.setText("\n".join(f"{raster.name}: {raster.failure}" for raster in failed))
         self.failures.setVisible(bool(failed))
 
+    def follow_area(self) -> None:
+        """The area has changed: other rasters may be due, and at another cost."""
+        self._show_due()
+
     # ---- indexing ----
 
     def _plan(self, due: list[Raster]) -> None:
         """Ask for an estimate unless it would be the same: the engine measures its speed for it."""
-        options = self.indexing.settings.options()
+        options = self._options()
         question = [arguments(raster, options) for raster in due]
         if due and self.engine.is_ready() and question != self._planned:
             self._planned = question
@@ -186,12 +199,12 @@ class RasterPanel(QgsCollapsibleGroupBox):
             self.indexing.show_plans(plans, [note] if models else [])
 
     def _index_due(self) -> None:
-        self.queue.add(self._due(), self.indexing.settings.options())
+        self.queue.add(self._due(), self._options())
 
     def _rebuild(self, layer_id: str) -> None:
         raster = self.list.raster(layer_id)
         if raster is not None and (not raster.searchable or self._may_replace(raster)):
-            self.queue.add([raster], {**self.indexing.settings.options(), **REPLACE})
+            self.queue.add([raster], {**self._options(), **REPLACE})
 
     def _may_replace(self, raster: Raster) -> bool:
         question = tr(

@@ -72,8 +72,23 @@ class ResultsPanel(QWidget):
 
     def shown_matches(self) -> list[Json]:
         """The matches that pass the filter."""
-        low, top = self.threshold.slider.value(), self.top.value()
+        low, top = self.filter_values()
         return [m for m in self.result.get("matches", []) if m["score"] >= low and m["rank"] <= top]
+
+    def filter_values(self) -> tuple[int, int]:
+        """Lowest score and last rank shown."""
+        return self.threshold.slider.value(), self.top.value()
+
+    def show_filter(self, low: float, top: int) -> None:
+        """Set what `filter_values` gives."""
+        self.threshold.slider.setValue(round(low))
+        self.top.setValue(top)
+
+    def show_heat(self, shown: bool) -> None:
+        """Set the switch of the heat, without searching."""
+        self.heat_button.blockSignals(True)
+        self.heat_button.setChecked(shown)
+        self.heat_button.blockSignals(False)
 
     def show_message(self, text: str) -> None:
         """Show a sentence in place of what was found."""
@@ -85,7 +100,7 @@ class ResultsPanel(QWidget):
         self.note.setVisible(bool(text))
 
     def _filter(self) -> None:
-        low, top = self.threshold.slider.value(), self.top.value()
+        low, top = self.filter_values()
         shown = len(self.shown_matches())
         nearest = self._nearest() if not shown else []
         if nearest:

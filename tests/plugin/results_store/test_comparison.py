@@ -19,7 +19,7 @@ MOVED = match(1, 95, at=(509000.0, 5600000.0))
 def test_new_and_gone():
     new = replace(OLD, result=result(MOVED, SECOND))
     change = compare(OLD, new)
-    assert (change.new, [m["rank"] for m in change.gone]) == ([MOVED], [])
+    assert (change.new, [m["rank"] for m in change.gone]) == ([MOVED], [1])
 
 
 def test_what_the_filter_hides_is_gone():
