@@ -43,10 +43,11 @@ The plugin and the engine are two processes. They speak JSON, one object a line,
 <- {"id": 7, "event": "heartbeat"}                                                            every 2 s while busy
 <- {"id": 7, "result": {...}}      or      {"id": 7, "error": {"kind", "message", "hint", "details"}}   exactly one
 ```
-Long operations (`index`, `install`) run one at a time in order of arrival, and so do all others beside them: a search
-is answered while an index is being made, from the parts that are done (`searched` says how much that is). `hello`,
-`cancel` and `shutdown` are answered at once. Answers may come in another order than their requests. When the input ends
-or the output is closed, so does the engine. An `id` is a whole number or a text.
+Three lanes work side by side, each in order of arrival: long operations (`index`, `install`), those that read rasters
+again (`rerank`, `zoom`, `change`), and all others. So a search is answered while an index is being made, from the
+parts that are done (`searched` says how much that is). `hello`, `cancel` and `shutdown` are answered at once. Answers
+may come in another order than their requests. When the input ends or the output is closed, so does the engine. An `id`
+is a whole number or a text.
 
 Every field is checked before it is used: a missing or unknown one, a wrong type or a number out of range is answered
 with a `ProtocolError` that names the field. An error is not a dead engine.

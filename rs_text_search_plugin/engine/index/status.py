@@ -40,7 +40,7 @@ def state(name: str | Path, model: str | None = None) -> dict[str, Any]:
         "tile_px": [meta.lattice.tile_w, meta.lattice.tile_h],
         "overlap": meta.overlap,
         "levels": meta.levels,
-        "bytes": sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+        "bytes": _bytes(folder),
         "crs": meta.crs,
         "footprint": outline(meta),
         "area": meta.area,
@@ -50,6 +50,17 @@ def state(name: str | Path, model: str | None = None) -> dict[str, Any]:
         "empty": meta.empty,
         "unreadable": list(meta.unreadable),
     }
+
+
+def _bytes(folder: Path) -> int:
+    """Size of all files; one that is just being renamed, as parts are while they are made, counts nothing."""
+    size = 0
+    for file in folder.iterdir():
+        try:
+            size += file.stat().st_size if file.is_file() else 0
+        except FileNotFoundError:
+            continue
+    return size
 
 
 def _word(meta: Meta, done: int, model: str | None) -> tuple[str, str]:

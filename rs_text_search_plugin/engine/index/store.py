@@ -24,8 +24,8 @@ from rs_text_search_plugin.engine.raster.sources import absolute, is_named
 from rs_text_search_plugin.models.files import cache_folder
 
 from . import cache, grid
+from .gathering import Gathered, gather
 from .meta import Meta, raster_changed, read_meta
-from .part_reader import read_part
 from .parts import part_name
 
 SUFFIX = ".rsidx"
@@ -47,9 +47,10 @@ def index_folder(source: str | Path, out: str | Path | None = None) -> Path:
 class Index:
     """An index opened for searching. Rows are in the order of tile ids."""
 
-    def __init__(self, folder: Path, meta: Meta) -> None:
+    def __init__(self, folder: Path, meta: Meta, earlier: Index | None = None) -> None:
         self.folder = folder
         self.meta = meta
+        self._earlier = earlier
 
     @cached_property
     def ids(self) -> I64:
@@ -100,9 +101,16 @@ class Index:
             ) from error
 
     @cached_property
+    def gathered(self) -> Gathered:
+        """What is done of an unfinished index; only parts that came since it was opened earlier are read."""
+        earlier, self._earlier = self._earlier, None
+        before = earlier.gathered if earlier and earlier.meta == self.meta else None
+        return gather(part_files(self.folder, self.meta), self.meta, before)
+
+    @cached_property
     def _ids_and_vectors(self) -> tuple[I64, F32]:
         if not self.meta.complete:
-            return read_vectors(self.folder, self.meta)
+            return self.gathered.ids, self.gathered.vectors
         found = cache.load_vectors(self.folder, self.stamp, self.meta)
         if found is None:
             ids, vectors = read_vectors(self.folder, self.meta)
@@ -112,16 +120,8 @@ class Index:
 
 def read_vectors(folder: Path, meta: Meta) -> tuple[I64, F32]:
     """All parts -> ids (n,) ascending and vectors (n, dim). Raises IndexStoreError for a damaged part."""
-    ids, rows = [np.zeros(0, np.int64)], [np.zeros((0, meta.dim), np.float32)]
-    for file in part_files(folder, meta):
-        if not file.is_file():
-            raise IndexStoreError(f"{file} is missing.", "Index the raster again with --resume.")
-        tiles, vectors = read_part(file, meta)
-        ids.append(tiles)
-        rows.append(vectors)
-    tiles = np.concatenate(ids)
-    order = np.argsort(tiles, kind="stable")
-    return tiles[order], np.concatenate(rows)[order]
+    found = gather(part_files(folder, meta), meta)
+    return found.ids, found.vectors
 
 
 def part_files(folder: Path, meta: Meta) -> list[Path]:
@@ -136,10 +136,12 @@ def holds_index(folder: Path) -> bool:
     return (folder / "meta.json").is_file() or (folder / "request.json").is_file()
 
 
-def open_index(folder: str | Path) -> Index:
-    """An index by its folder; one that is unfinished holds what is done. Raises IndexStoreError."""
+def open_index(folder: str | Path, earlier: Index | None = None) -> Index:
+    """An index by its folder; one that is unfinished holds what is done. `earlier` is what was opened there before.
+
+    Raises IndexStoreError."""
     path = Path(folder)
-    return Index(path, found_raster(path, read_meta(path)))
+    return Index(path, found_raster(path, read_meta(path)), earlier)
 
 
 def found_raster(folder: Path, meta: Meta) -> Meta:

@@ -1,8 +1,8 @@
 """The JSON-lines loop behind `rs-text-search serve`; docs/protocol.md is its contract.
 
-One thread reads, one works on long operations (index, install), one on all others, one sends heartbeats. The
-reader answers what must not wait (hello, cancel, shutdown) and queues the rest. When the input ends, or nobody
-reads the output any more, so does the engine: none outlives its QGIS.
+One thread reads, one works on long operations, one on those that read rasters again, one on all others, one
+sends heartbeats. The reader answers what must not wait (hello, cancel, shutdown) and queues the rest. When the
+input ends, or nobody reads the output any more, so does the engine: none outlives its QGIS.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ GRACE_S = 5.0
 POLL_S = 0.5
 """How often the main thread lets signals in; a wait without limit would keep them out on Windows."""
 AT_ONCE = frozenset({"hello", "cancel", "shutdown"})
-LONG = frozenset({"index", "install"})
-"""Operations that take minutes and must not keep the others waiting."""
+LANES = {"index": "long", "install": "long", "rerank": "pixels", "zoom": "pixels", "change": "pixels"}
+"""Operations that take minutes, or read rasters again and take seconds; all others are quick and wait for none."""
 
 
 @dataclass(eq=False)
@@ -84,13 +84,13 @@ class Lane:
 
 
 class Server:
-    """Has operations performed, one long and one quick one at a time, and answers on a binary stream."""
+    """Has operations performed, one of each lane at a time, and answers on a binary stream."""
 
     def __init__(self, perform: Perform, out: BinaryIO) -> None:
         self.perform = perform
         self.out = out
         self.writing = threading.Lock()
-        self.long, self.quick = Lane("long", self._begin), Lane("quick", self._begin)
+        self.lanes = {name: Lane(name, self._begin) for name in ("long", "pixels", "quick")}
         self.open: dict[Any, Request] = {}
         """Every request not yet answered, by id."""
         self.busy: set[Any] = set()
@@ -102,7 +102,7 @@ class Server:
     def serve(self, lines: BinaryIO) -> None:
         """Answers requests until the input ends, a shutdown comes or the output is closed; then gives what
         runs a moment to stop."""
-        lanes = (self.long.thread, self.quick.thread)
+        lanes = [lane.thread for lane in self.lanes.values()]
         reader = threading.Thread(target=self._read, args=(lines,), name="reader", daemon=True)
         heartbeat = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         for thread in (*lanes, heartbeat, reader):
@@ -121,7 +121,7 @@ class Server:
         self.ended.set()
         for request in list(self.open.values()):
             request.stop.set()
-        for lane in (self.long, self.quick):
+        for lane in self.lanes.values():
             lane.waiting.put(None)
 
     def _read(self, lines: BinaryIO) -> None:
@@ -145,8 +145,7 @@ class Server:
         if request.op in AT_ONCE:
             self._answer(request)
         else:
-            lane = self.long if request.op in LONG else self.quick
-            lane.waiting.put(request)
+            self.lanes[LANES.get(request.op, "quick")].waiting.put(request)
 
     def _begin(self, request: Request) -> None:
         """Performs a request whose turn it is, unless it was cancelled and answered before."""

@@ -87,7 +87,7 @@ class Session:
     def __init__(self) -> None:
         self.encoders: Recent[SharedEncoder] = Recent(MODELS_KEPT)
         self.rerankers: Recent[Reranker] = Recent(1)
-        self.indexes: Recent[store.Index] = Recent(INDEXES_KEPT)
+        self.indexes: Recent[tuple[tuple[int, ...], store.Index]] = Recent(INDEXES_KEPT)
         self.results: Recent[HeldResult] = Recent(RESULTS_KEPT)
         self.speeds: dict[str, float] = {}
         self.temporary = tempfile.TemporaryDirectory(prefix="rs-text-search-", ignore_cleanup_errors=True)
@@ -133,7 +133,11 @@ class Session:
     def index(self, name: str) -> store.Index:
         """An index by its folder, or by the raster it stands beside. Raises: IndexStoreError."""
         folder = index_of(name)
-        return self.indexes.get((folder, state_of(folder)), lambda: store.open_index(folder))
+        state, known = state_of(folder), self.indexes.find(folder)
+        if known is None or known[0] != state:
+            known = state, store.open_index(folder, known[1] if known else None)
+            self.indexes.put(folder, known)
+        return known[1]
 
     def tiles_per_s(self, encoder: Encoder, batch: int = 8) -> float:
         """How fast an encoder is here: as it was when last indexing, else on two batches of noise, one to warm up."""

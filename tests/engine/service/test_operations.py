@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import fields
 from pathlib import Path
@@ -156,6 +157,46 @@ def test_an_index_just_begun_does_not_hide_the_others(session: Session, index: s
     answer = call(session, "search", {"indexes": [begun, index], "text": "red", "heat": True}, Job())
     assert (answer["searched"], len(answer["matches"]), len(answer["sources"])) == (0.5, 64, 2)
     assert [heat["index"] for heat in answer["heat"]] == [index]
+
+
+# ---- what is wrong with one index ----
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"source": None},
+        {"parts": ["x"]},
+        {"transform": [1, 2]},
+        {"lattice": 5},
+        {"overlap": "half"},
+        {"unreadable": [7]},
+        {"width": -3},
+        {"badges": [[]]},
+    ],
+    ids=lambda damage: next(iter(damage)),
+)
+def test_a_damaged_index_does_not_hide_a_healthy_one(
+    session: Session, index: str, tmp_path: Path, damage: dict[str, Any]
+) -> None:
+    other = str(write_scene(tmp_path / "b.tif"))
+    bad = str(call(session, "index", {"source": other, "tile_px": 32}, Job())["index"])
+    meta = json.loads(Path(bad, "meta.json").read_text())
+    del meta["checksum"]  # as in an index of version 0.1.0
+    Path(bad, "meta.json").write_text(json.dumps({**meta, **damage}))
+    states = call(session, "info", {"indexes": [bad, index]}, Job())["indexes"]
+    assert [state["state"] for state in states] == ["damaged", "complete"]
+    assert states[0]["detail"]
+
+
+def test_a_meta_nested_without_end_stays_its_own_trouble(
+    session: Session, index: str, tmp_path: Path
+) -> None:
+    bad = tmp_path / "deep.rsidx"
+    bad.mkdir()
+    (bad / "meta.json").write_text("[" * 100_000)
+    states = call(session, "info", {"indexes": [str(bad), index]}, Job())["indexes"]
+    assert [state["state"] for state in states] == ["damaged", "complete"]
 
 
 # ---- whatever comes over the wire ----
