@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from . import change, engine, indexing, search, tiles, zoom
+from . import change, contents, engine, indexing, search, tiles, zoom
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ OPERATIONS = {
         ("rerank", search.RerankRequest, search.SearchAnswer),
         ("zoom", zoom.ZoomRequest, zoom.ZoomAnswer),
         ("change", change.ChangeRequest, change.ChangeAnswer),
+        ("contents", contents.ContentsRequest, contents.ContentsAnswer),
         ("describe", tiles.DescribeRequest, tiles.DescribeAnswer),
         ("locate", tiles.LocateRequest, tiles.LocateAnswer),
         ("thumbnails", tiles.ThumbnailsRequest, tiles.ThumbnailsAnswer),

@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_index,
         _add_search,
         _add_change,
+        _add_contents,
         _add_describe,
         _add_export,
         _add_others,
@@ -167,6 +168,11 @@ def _add_change(commands: Any) -> None:
     add("text", metavar="TEXT", help="what may have come or gone, such as “new houses”")
     add("--top", type=at_least(1, int), default=50, metavar="K", help="at most K places (default: 50)")
     add("--least", type=between(0, 100), default=20.0, metavar="S", help="points of score (default: 20)")
+
+
+def _add_contents(commands: Any) -> None:
+    add = _command(commands, "contents", "list what is in indexed rasters").add_argument
+    add("words", nargs="+", metavar="INDEX", help="index folders, or rasters that have one")
 
 
 def _add_describe(commands: Any) -> None:

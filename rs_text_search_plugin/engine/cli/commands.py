@@ -124,6 +124,11 @@ def change(session: Session, args: Namespace, watch: Watch) -> Json:
     )
 
 
+def contents(session: Session, args: Namespace, watch: Watch) -> Json:
+    """The table of what is in rasters."""
+    return call(session, "contents", {"indexes": args.words}, Job(watch))
+
+
 def describe(session: Session, args: Namespace, watch: Watch) -> Json:
     """What stands at a place."""
     x, y = args.at
@@ -200,6 +205,7 @@ COMMANDS: dict[str, Callable[[Session, Namespace, Watch], Json]] = {
     "index": index,
     "search": search,
     "change": change,
+    "contents": contents,
     "describe": describe,
     "export": export,
     "info": info,

@@ -102,6 +102,21 @@ def change(found: Json) -> Iterator[str]:
         yield from table(rows, ["rank", "change", "scores", "centre", ""])
 
 
+def contents(found: Json) -> Iterator[str]:
+    """One line an entry of the vocabulary."""
+    rows = [
+        [row["name"], row["places"], row["tiles"], hectares(row["area_m2"]), row["score"]]
+        for row in found["rows"]
+    ]
+    yield from table(rows, ["what", "places", "tiles", "hectares", "best score"])
+    yield from () if rows else ("Nothing of the vocabulary stands out.",)
+
+
+def hectares(area_m2: float | None) -> str:
+    """An area for reading; empty when it is not known."""
+    return "" if area_m2 is None else f"{area_m2 / 10_000:,.1f}"
+
+
 def describe(found: Json) -> Iterator[str]:
     """The sentence, then the tags."""
     yield found["sentence"]
@@ -171,6 +186,7 @@ REPORTS: dict[str, Callable[[Json], Iterator[str]]] = {
     "index": index,
     "search": search,
     "change": change,
+    "contents": contents,
     "describe": describe,
     "export": export,
     "info": info,

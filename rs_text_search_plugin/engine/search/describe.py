@@ -35,7 +35,7 @@ def describe(index: Index, tile_id: int, encoder: Encoder) -> Description:
     position = index.position(tile_id)
     chosen = discernible(index, encoder, int(index.windows[position][2]))
     texts = vocabulary_vectors(encoder)[chosen]
-    scores = _scores(index, encoder, texts, index.vectors[[position]])[0]
+    scores = word_scores(index, encoder, texts, index.vectors[[position]])[0]
     order = np.argsort(-scores, kind="stable")
     words = [vocabulary.words()[i] for i in chosen]
     ranked = [words[i] for i in order]
@@ -58,7 +58,7 @@ def discernible(index: Index, encoder: Encoder, width: int) -> I64:
     return np.flatnonzero([word.needs >= index.meta.gsd_m * shrunk for word in vocabulary.words()])
 
 
-def _scores(index: Index, encoder: Encoder, texts: F32, tiles: F32) -> F32:
+def word_scores(index: Index, encoder: Encoder, texts: F32, tiles: F32) -> F32:
     """(k, dim) words and (n, dim) tiles -> (n, k) calibrated scores."""
     model, behind = calibration(encoder), background(index.vectors)
     fits = lines(model, texts, behind, gain(model, behind, vocabulary_vectors(encoder)))

@@ -12,7 +12,7 @@ from rs_text_search_plugin.contracts.operations import OPERATIONS
 from rs_text_search_plugin.engine.service.jobs import Job, Json
 from rs_text_search_plugin.engine.service.session import Session
 
-from . import change, engine, indexing, search, tiles, zoom
+from . import change, contents, engine, indexing, search, tiles, zoom
 
 HANDLERS: dict[str, Callable[[Session, Any, Job], Any]] = {
     "hello": engine.hello,
@@ -25,6 +25,7 @@ HANDLERS: dict[str, Callable[[Session, Any, Job], Any]] = {
     "search": search.search,
     "rerank": search.rerank,
     "export": search.export,
+    "contents": contents.contents,
     "zoom": zoom.zoom,
     "change": change.change,
     "describe": tiles.describe,
