@@ -117,7 +117,7 @@ clean:  ## remove everything that was built, the environments too
 # ---- what the targets above stand on ----
 .venv/.ready: pyproject.toml resources/engine-requirements.txt resources/torch-requirements.txt | build/.python
 	@echo "Setting up the engine's environment in .venv (once; a few minutes)"
-	@$(BASE_PY) -m venv .venv
+	@$(PYTHON) -c 'import struct' 2>/dev/null || $(BASE_PY) -m venv --clear .venv  # one of before is only brought up to date
 	@$(PYTHON) -m pip install -q --require-hashes -r resources/pip-requirements.txt $(QUIETLY)
 	@$(PYTHON) -m pip install -q --require-hashes --no-deps -r resources/engine-requirements.txt $(QUIETLY)
 	@{ $(call torch,pip install -q --no-deps); } $(QUIETLY)

@@ -43,9 +43,9 @@ class TorchBuild:
     disk: int
 
 
-CPU = TorchBuild("for processors", "https://download.pytorch.org/whl/cpu", 430_000_000, 1_700_000_000)
+CPU = TorchBuild("for processors", "https://download.pytorch.org/whl/cpu", 460_000_000, 1_750_000_000)
 LINUX_CUDA = TorchBuild("with CUDA", "", 3_000_000_000, 6_300_000_000)
-PYPI = TorchBuild("for processors", "", 340_000_000, 1_700_000_000)
+PYPI = TorchBuild("for processors", "", 370_000_000, 1_750_000_000)
 # An estimate: PyTorch's index could not be reached where this was written.
 WINDOWS_CUDA = TorchBuild("with CUDA", "https://download.pytorch.org/whl/cu130", 2_500_000_000, 6_000_000_000)
 ASK_FROM_BYTES = 2_000_000_000

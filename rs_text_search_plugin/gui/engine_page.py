@@ -94,7 +94,7 @@ def missing_text() -> str:
     title = tr("The search engine is not set up yet.")
     rest = tr(
         "It runs beside QGIS in its own Python environment, so that nothing of QGIS is changed. "
-        "Setting it up downloads about 0.4 GB from the Python package index and takes 1.7 GB on disk; "
+        "Setting it up downloads about 0.5 GB from the Python package index and takes 1.8 GB on disk; "
         "if more is needed, for an NVIDIA card on Linux, you are asked first. "
         "After that everything happens on this computer."
     )

@@ -25,7 +25,7 @@ def confirm_setup(parent: QWidget) -> bool:
 def setup_text() -> str:
     """What will be downloaded, where it goes, and what becomes of the engine that runs now."""
     lines = [
-        tr("About 0.4 GB are downloaded from the Python package index; 1.7 GB are taken in {}.").format(
+        tr("About 0.5 GB are downloaded from the Python package index; 1.8 GB are taken in {}.").format(
             private_folder()
         ),
         tr("It takes a few minutes. Indexes, models and results stay."),

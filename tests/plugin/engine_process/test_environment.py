@@ -205,7 +205,7 @@ def test_no_space_is_told_before_anything_is_downloaded(folder, elsewhere, qtbot
     env = Environment()
     env.said.connect(lines.append)
     message, _ = build(env, qtbot)
-    assert "2.1 GB are needed, 1.0 GB are free" in message
+    assert "2.2 GB are needed, 1.0 GB are free" in message
     assert not [line for line in lines if "Installing" in line]
 
 

@@ -72,7 +72,7 @@ def test_an_index_out_of_reach_is_said_with_both_sizes(linux):
     tasks, build = drive(choose_torch("python", LOCK), NO, NO)
     question = tasks[-1]
     assert isinstance(question, Question)
-    assert "0.4 GB to download" in question.text
+    assert "0.5 GB to download" in question.text
     assert "3.0 GB to download, 6.3 GB on disk" in question.text
     assert build is None
 
