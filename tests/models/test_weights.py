@@ -176,7 +176,7 @@ def test_every_model_but_the_default_is_pinned():
         if name != registry.DEFAULT and not re.fullmatch(r"[0-9a-f]{64}", entry.get("sha256", ""))
     ]
     assert loose == []
-    assert registry[registry.RERANKER]["reranker"]
+    assert entries[registry.RERANKER]["reranker"]
 
 
 def test_what_pins_a_file_can_be_pasted_into_the_registry(listed, monkeypatch, capsys):
