@@ -1,5 +1,5 @@
-"""Texts of our own: what people call the scenes that data sets label, and made-up place descriptions. Source:
-phrases.toml."""
+"""Texts of our own: label prompts (what people call the scenes that data sets label) and synthetic place
+descriptions. Source: label_prompts.toml."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import tomllib
 
 
 @dataclass(frozen=True)
-class Phrases:
-    """`labels`: label -> what people call it; `alike`: label -> labels that share such a name, itself among
+class LabelPrompts:
+    """`labels`: label -> what people call it; `same_name`: label -> labels that share such a name, itself among
     them."""
 
     templates: tuple[str, ...]
     labels: dict[str, tuple[str, ...]]
-    alike: dict[str, frozenset[str]]
-    contrasts: tuple[tuple[tuple[str, ...], ...], ...]
+    same_name: dict[str, frozenset[str]]
+    exclusive_groups: tuple[tuple[tuple[str, ...], ...], ...]
     """Groups of meanings that exclude one another, each with the ways to say it."""
     nouns: tuple[str, ...]
     attributes: tuple[str, ...]
@@ -29,25 +29,27 @@ class Phrases:
 
 
 @cache
-def phrases() -> Phrases:
-    """The texts in phrases.toml."""
+def label_prompts() -> LabelPrompts:
+    """The texts in label_prompts.toml."""
     table: dict[str, Any] = tomllib.loads(
-        resources.files(__package__).joinpath("phrases.toml").read_text("utf-8")
+        resources.files(__package__).joinpath("label_prompts.toml").read_text("utf-8")
     )
     labels = {label: tuple(names) for label, names in table["labels"].items()}
-    alike = {a: frozenset(b for b in labels if set(labels[a]) & set(labels[b])) for a in labels}
-    contrasts = tuple(
-        tuple(tuple(said.split("/")) for said in group) for group in table["contrasts"]["groups"]
+    same_name = {a: frozenset(b for b in labels if set(labels[a]) & set(labels[b])) for a in labels}
+    exclusive_groups = tuple(
+        tuple(tuple(said.split("/")) for said in group) for group in table["exclusions"]["groups"]
     )
     words = table["words"]
     relations = tuple(words["relations"].replace("\n", " ").split("|"))
     nouns, attributes = tuple(words["nouns"].split()), tuple(words["attributes"].split())
-    return Phrases(tuple(table["templates"]), labels, alike, contrasts, nouns, attributes, relations)
+    return LabelPrompts(
+        tuple(table["templates"]), labels, same_name, exclusive_groups, nouns, attributes, relations
+    )
 
 
-def made_up(count: int, rng: np.random.Generator) -> list[str]:
+def synthetic_descriptions(count: int, rng: np.random.Generator) -> list[str]:
     """Short place descriptions like `two white boats beside a pier`, for distillation."""
-    source = phrases()
+    source = label_prompts()
     texts = []
     for _ in range(count):
         first, second = (plural(_one(source.nouns, rng), rng) for _ in range(2))

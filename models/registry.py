@@ -39,13 +39,13 @@ def entries() -> dict[str, dict[str, Any]]:
 
 
 def constants(name: str) -> dict[str, Any]:
-    """What turns a model's likeness into scores (engine/search/calibration.py), as its entry
+    """What turns a model's similarity into scores (engine/search/calibration.py), as its entry
     tells; empty if it does not."""
     return dict((_named(name) or {}).get("calibration", {}))
 
 
 def rerankers() -> list[str]:
-    """Names of the models that can give the best matches a second look."""
+    """Names of the models that can rerank the best matches."""
     return [name for name, entry in entries().items() if entry.get("reranker")]
 
 
@@ -63,7 +63,7 @@ def load(name: str = DEFAULT, device: str = "auto", consent: Consent = lambda _r
 
 
 def load_reranker(name: str = RERANKER, device: str = "auto") -> Reranker:
-    """What gives the best matches of any model a second look. Raises ModelError as `load` does, and for a
+    """What reranks the best matches of any model. Raises ModelError as `load` does, and for a
     model that cannot."""
     entry = _entry(name)
     if not entry.get("reranker"):

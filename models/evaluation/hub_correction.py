@@ -1,52 +1,58 @@
-"""Hubs: pictures that are near every text, and texts that are near every picture.
+"""Hub correction, for retrieval benchmarks.
 
-In spaces of hundreds of dimensions some points are among the nearest of far too many others (Radovanovic et al.,
-JMLR 2010), and push down what fits better. What training texts make of a picture tells how much of a hub it is, and
-the reverse (as QB-Norm does it with a bank of queries: Bogolin et al., CVPR 2022), so that likeness becomes
+In spaces of hundreds of dimensions some points ("hubs") are among the nearest neighbours of far too many others
+(Radovanovic et al., JMLR 2010) and displace better matches. How much of a hub an image is can be told from its
+similarity to training texts, and the reverse, as QB-Norm does with a bank of queries (Bogolin et al., CVPR 2022):
 
-    s(picture, text) - b(picture) - c(text),    b = LESS * log mean exp(BETA * s(picture, training texts)) / BETA
+    s(image, text) - b(image) - c(text),    b = WEIGHT * log mean exp(BETA * s(image, training texts)) / BETA
 
-and c the same with training pictures, each bank stood for by some centres that centres.py finds. b depends on the
-picture alone and c on the text alone: no other query plays a part.
+and c likewise with training images. Each bank is represented by cluster centres (hub_centres.py), which a weight
+file may hold. b depends on the image alone and c on the text alone, never on other queries.
 
-It is for retrieval both ways, as `evaluate` measures it. A search in an index does without: c does not change the
-order of tiles, b loses a little with queries of one or two words, and scores are judged by the cosine itself, since
-c is large for texts that are well understood."""
+A search in an index uses the plain cosine: c does not change the order of tiles, b loses a little with queries of
+one or two words, and scores are calibrated on cosines."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rs_text_search_plugin.models import checkpoint
+
+from rs_text_search_plugin.contracts.arrays import F32
 
 BETA = 20.0
-"""How sharply a soft maximum looks."""
-LESS = (0.4, 0.8)
-"""How much of it is taken off for pictures and for texts. Chosen on RSICD val."""
+"""Sharpness of the soft maximum."""
+IMAGE_WEIGHT, TEXT_WEIGHT = 0.4, 0.8
+"""Share of the hubness that is subtracted. Chosen on RSICD val."""
 
 
-class Hubs(nn.Module):
-    """Centres of training texts and pictures (centres, dim), and the share of them that each stands for
-    (centres,)."""
+@dataclass(frozen=True)
+class HubCentres:
+    """Centres (k, dim) of training texts and images, and the share (k,) of them that each represents."""
 
-    texts: Tensor
-    text_shares: Tensor
-    images: Tensor
-    image_shares: Tensor
+    texts: F32
+    text_shares: F32
+    images: F32
+    image_shares: F32
 
-    def __init__(self, dim: int, centres: int) -> None:
-        super().__init__()
-        for name in ("text", "image"):
-            self.register_buffer(f"{name}s", torch.zeros(centres, dim))
-            self.register_buffer(f"{name}_shares", torch.full((centres,), 1 / centres))
-
-    def likeness(self, images: Tensor, texts: Tensor) -> Tensor:
-        """Unit vectors (n, dim) and (m, dim) -> (n, m), their cosines less what is due to hubs."""
-        b = LESS[0] * hubness(images, self.texts, self.text_shares)
-        c = LESS[1] * hubness(texts, self.images, self.image_shares)
+    def similarity(self, images: F32, texts: F32) -> F32:
+        """Unit vectors (n, dim) and (m, dim) -> (n, m), their cosines with hub correction."""
+        b = IMAGE_WEIGHT * hubness(images, self.texts, self.text_shares)
+        c = TEXT_WEIGHT * hubness(texts, self.images, self.image_shares)
         return images @ texts.T - b[:, None] - c[None]
 
 
-def hubness(vectors: Tensor, bank: Tensor, shares: Tensor) -> Tensor:
-    """Unit vectors (n, dim), a bank (m, dim) and how much each of it counts (m,) -> (n,), the soft maximum of their
-    likeness."""
-    return torch.logsumexp(BETA * (vectors @ bank.T) + shares.log(), 1) / BETA
+def hubness(vectors: F32, bank: F32, shares: F32) -> F32:
+    """Unit vectors (n, dim), a bank (k, dim) with shares (k,) -> (n,), the soft maximum of their cosines."""
+    found: F32 = np.log(np.exp(BETA * (vectors @ bank.T)) @ shares) / np.float32(BETA)
+    return found
+
+
+def read_hub_centres(path: Path) -> HubCentres | None:
+    """The centres in a weight file; None when it has none. Raises ModelError."""
+    if path.suffix != ".safetensors":
+        return None
+    tensors = checkpoint.read_tensors(path, checkpoint.HUB_CENTRES)
+    return HubCentres(**{name: value.numpy() for name, value in tensors.items()}) if tensors else None

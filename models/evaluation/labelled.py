@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from rs_text_search_plugin.models import registry
-from rs_text_search_plugin.models.label_prompts import phrases
+from rs_text_search_plugin.models.label_prompts import label_prompts
 from rs_text_search_plugin.models.training.datasets import Dataset, Row, open_dataset, pixels
 from rs_text_search_plugin.models.training.mixed.things import ABSENT, PRESENT, UNKNOWN, Known, things
 
@@ -99,7 +99,7 @@ def _labels(datasets: Sequence[Dataset]) -> set[str]:
 
 
 def _names_of(label: str) -> tuple[str, ...]:
-    return phrases().labels.get(label, (label,))
+    return label_prompts().labels.get(label, (label,))
 
 
 def _captions(row: Row) -> list[str]:

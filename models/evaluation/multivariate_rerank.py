@@ -27,27 +27,27 @@ from rs_text_search_plugin.contracts.arrays import F32, I64
 
 
 def multivariate_rerank(
-    likeness: F32, k: int = 30, wp1: float = 0.30, wp2: float = 1.1, xi: float = 0.05
+    similarity: F32, k: int = 30, wp1: float = 0.30, wp2: float = 1.1, xi: float = 0.05
 ) -> F32:
     """Similarities of n queries to m candidates (n, m) -> new scores (n, m), the higher the better.
 
     Above 0 for each query's K best candidates, below 0 for the others. The other direction is
-    `multivariate_rerank(likeness.T).T`."""
-    seen_from_query = _ranks(-likeness, axis=1)  # (n, m)
-    seen_from_candidate = _ranks(-likeness, axis=0)  # (n, m)
-    best = np.argsort(-likeness, axis=1, kind="stable")[:, :k]  # (n, K)
+    `multivariate_rerank(similarity.T).T`."""
+    seen_from_query = _ranks(-similarity, axis=1)  # (n, m)
+    seen_from_candidate = _ranks(-similarity, axis=0)  # (n, m)
+    best = np.argsort(-similarity, axis=1, kind="stable")[:, :k]  # (n, K)
     place = np.take_along_axis(seen_from_query, best, 1)  # (n, K)
-    reverse = np.take_along_axis(seen_from_candidate, best, 1) * likeness.shape[1] + place  # (n, K)
-    share = np.take_along_axis(_shares(likeness), best, 1)  # (n, K)
+    reverse = np.take_along_axis(seen_from_candidate, best, 1) * similarity.shape[1] + place  # (n, K)
+    share = np.take_along_axis(_shares(similarity), best, 1)  # (n, K)
     score = wp1 * share + np.exp(-xi * (place + 1)) + wp2 * np.exp(-xi * (_ranks(reverse, axis=1) + 1))
     found = -1 - seen_from_query.astype(np.float32)
     np.put_along_axis(found, best, score.astype(np.float32), 1)
     return found
 
 
-def _shares(likeness: F32) -> F32:
+def _shares(similarity: F32) -> F32:
     """Each column (n,) over its sum."""
-    positive = np.maximum(likeness, 0)
+    positive = np.maximum(similarity, 0)
     return positive / np.maximum(positive.sum(0), np.finfo(np.float32).tiny)  # type: ignore[no-any-return]
 
 

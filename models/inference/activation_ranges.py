@@ -1,82 +1,66 @@
-"""How large values get inside the backbone, so that a processor may multiply them in 8 bits.
+"""Activation ranges of the backbone's convolutions, for 8-bit arithmetic.
 
-Static quantisation after training: weights are 8 bits already, one scale for each output channel. What goes
-into a convolution is never negative (it comes out of a ReLU), so that 0 ... peak in 255 steps is all there is
-to choose, once for each convolution, from pictures of the training set. Values above the peak are cut: the
-peak is where cutting and rounding together do the least harm, by squared error.
-
-    python -m rs_text_search_plugin.models.inference.activation_ranges FILE.safetensors JSONL[:IMAGES]
-
-keeps them in FILE.
-"""
+Static quantisation after training: weights are 8 bits already, with one scale for each output channel. The input of
+a convolution is never negative (it comes out of a ReLU), so that its range is 0 ... maximum in 255 levels; the
+maximum is chosen once for each convolution, where clipping and rounding together have the least squared error on
+training images. `models.training.calibrate_ranges` measures a weight file."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from rs_text_search_plugin.models import checkpoint
-from rs_text_search_plugin.models.layers.resnet50v2 import STEPS, ResNet50V2, entering
-from rs_text_search_plugin.models.training.augment import plain
-from rs_text_search_plugin.models.training.datasets import Dataset, open_dataset
+from rs_text_search_plugin.models.layers.resnet50v2 import QUANTISATION_LEVELS, ResNet50V2
 from torch import Tensor, nn
 
-PICTURES = 256
-BATCH = 16
-SAMPLE = 20_000
-"""Values that are looked at of a batch and a convolution."""
-CUTS = 40
-"""Peaks that are tried: this many parts of the largest value."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SAMPLED_VALUES = 20_000
+"""Activations sampled of each batch and convolution."""
+CANDIDATES = 40
+"""Maxima that are tried: so many equal parts of the largest value."""
 
 
-def add(weights: Path, data: Dataset, seed: int = 0) -> None:
-    """Measure on pictures of the training split and write the file anew. Raises ModelError."""
-    system = checkpoint.load(weights)
-    learn(system.backbone, data, seed)
-    checkpoint.save(system, checkpoint.name_of(system), weights)
-
-
-def learn(backbone: ResNet50V2, data: Dataset, seed: int = 0) -> None:
-    """Let a backbone know its peaks, from pictures of the training split."""
-    rows = data.split("train")
-    chosen = np.random.default_rng(seed).permutation(len(rows))[:PICTURES]
-    pictures = [plain(data.images.read(rows[number].image)) for number in chosen]
-    batches = (np.stack(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH))
-    backbone.peaks.copy_(measured(backbone, (entering(batch, backbone) for batch in batches), seed))
-
-
-def measured(backbone: ResNet50V2, batches: Iterable[Tensor], seed: int = 0) -> Tensor:
-    """Pictures, (B, 3, S, S) in 0-1 at a time -> peaks (SITES,) in the order of `backbone.sites()`."""
-    seen: list[list[Tensor]] = [[] for _ in backbone.sites()]
-    draw = torch.Generator().manual_seed(seed)
-
-    def watch(values: list[Tensor], conv: nn.Conv2d) -> torch.utils.hooks.RemovableHandle:
-        def note(_conv: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            flat = inputs[0].detach().flatten().float().cpu()
-            values.append(flat[torch.randint(len(flat), (SAMPLE,), generator=draw)])
-            values.append(flat.max().view(1))
-
-        return conv.register_forward_pre_hook(note)
-
-    hooks = [watch(values, conv) for values, conv in zip(seen, backbone.sites(), strict=True)]
-    with torch.inference_mode():
+@torch.inference_mode()
+def measure(backbone: ResNet50V2, batches: Iterable[Tensor], seed: int = 0) -> Tensor:
+    """Batches of images (B, 3, S, S) in 0-1 -> ranges (QUANTISED_LAYERS,), as `backbone.quantised_layers()`."""
+    generator = torch.Generator().manual_seed(seed)
+    layers = backbone.quantised_layers()
+    with ExitStack() as stack:
+        samples = [stack.enter_context(_sampled_inputs(layer, generator)) for layer in layers]
         for batch in batches:
             backbone(batch)
-    for hook in hooks:
+    return torch.stack([best_range(torch.cat(values)) for values in samples])
+
+
+@contextmanager
+def _sampled_inputs(layer: nn.Conv2d, generator: torch.Generator) -> Iterator[list[Tensor]]:
+    """A list that gets a random sample of what goes into a layer, and the largest value of each batch."""
+    values: list[Tensor] = []
+
+    def sample(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        flat = inputs[0].detach().flatten().float().cpu()
+        values.append(flat[torch.randint(len(flat), (SAMPLED_VALUES,), generator=generator)])
+        values.append(flat.max().view(1))
+
+    hook = layer.register_forward_pre_hook(sample)
+    try:
+        yield values
+    finally:
         hook.remove()
-    return torch.stack([_peak(torch.cat(values)) for values in seen])
 
 
-def _peak(values: Tensor) -> Tensor:
-    """Values >= 0 (n,) -> the peak with the least squared error of their 8-bit likeness."""
-    cuts = values.max().clamp_min(1e-6) * torch.arange(1, CUTS + 1) / CUTS
-    steps = cuts / STEPS
-    errors = [((values / step).round().clamp(max=STEPS) * step - values).square().sum() for step in steps]
-    return cuts[torch.stack(errors).argmin()]
+def best_range(values: Tensor) -> Tensor:
+    """Values >= 0 (n,) -> the maximum at which their 8-bit form has the least squared error."""
+    maxima = values.max().clamp_min(1e-6) * torch.arange(1, CANDIDATES + 1) / CANDIDATES
+    return maxima[
+        torch.stack([_squared_error(values, maximum / QUANTISATION_LEVELS) for maximum in maxima]).argmin()
+    ]
 
 
-if __name__ == "__main__":
-    add(Path(sys.argv[1]), open_dataset(sys.argv[2]))
+def _squared_error(values: Tensor, step: Tensor) -> Tensor:
+    quantised = (values / step).round().clamp(max=QUANTISATION_LEVELS) * step
+    return (quantised - values).square().sum()

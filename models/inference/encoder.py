@@ -1,4 +1,5 @@
-"""Any two towers as the engine's Encoder: batches, resizing on the device, unit vectors out."""
+"""Any pair of towers as the engine's Encoder: batches that fit the device's memory, resizing on the device, unit
+vectors out."""
 
 from __future__ import annotations
 
@@ -11,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from rs_text_search_plugin.models import checkpoint
-from rs_text_search_plugin.models.evaluation.hub_correction import Hubs
 from rs_text_search_plugin.models.systems import clip
 from rs_text_search_plugin.models.systems.base import FusionSystem, Maps, System
 from rs_text_search_plugin.models.weights import sha256
@@ -30,11 +30,11 @@ BATCH = {"cpu": 16, "cuda": 256}
 
 
 class TwoTowers(Protocol):
-    """What a model file offers: unit vectors of squares and of texts."""
+    """What a model offers: unit vectors of square tiles and of texts."""
 
     @property
     def about(self) -> str:
-        """What does the work, in which precision, and why."""
+        """What computes, in which precision, and why."""
         ...
 
     def images(self, tiles: Tensor) -> Tensor:
@@ -46,36 +46,37 @@ class TwoTowers(Protocol):
         ...
 
 
-class Seeing:
-    """A system behind the sight that suits its device, or the one chosen.
+class SystemTowers:
+    """A system, its backbone run in the fastest way of its device or in the one chosen.
 
-    It opens its eyes when the first tile comes or when it is asked how it sees: a search by words need not
-    wait for that."""
+    The backbone is prepared when the first tile comes: a search by words does not wait for it."""
 
-    def __init__(self, system: System, device: torch.device, choice: runtime.Choice | None = None) -> None:
+    def __init__(
+        self, system: System, device: torch.device, choice: runtime.RuntimeChoice | None = None
+    ) -> None:
         self.system, self.device, self.choice = system.to(device), device, choice
 
     @cached_property
-    def sight(self) -> runtime.Sight:
-        """What turns tiles into maps."""
-        return runtime.sight(self.system.backbone, self.device, self.choice)
+    def runner(self) -> runtime.BackboneRunner:
+        """Turns tiles into feature maps."""
+        return runtime.backbone_runner(self.system.backbone, self.device, self.choice)
 
     @property
     def about(self) -> str:
-        """What does the work, in which precision, and why."""
-        return self.sight.about
+        """What computes, in which precision, and why."""
+        return self.runner.about
 
     def images(self, tiles: Tensor) -> Tensor:
         """(B, INPUT_PX, INPUT_PX, 3) RGB uint8 -> (B, dim) unit length."""
-        maps = self.sight(tiles)
+        maps = self.runner(tiles)
         exact = self.choice is not None and self.choice.precision == "fp32"
-        with runtime.precision(self.device, exact=exact):
+        with runtime.inference_autocast(self.device, exact=exact):
             return self.system.embed_images(maps)
 
     def relevance(self, tiles: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, INPUT_PX, INPUT_PX, 3) RGB uint8 and (dim,) -> cosines (B,), and what each place adds
+        """(B, INPUT_PX, INPUT_PX, 3) RGB uint8 and (dim,) -> cosines (B,), and what each cell adds
         to them (B, g, g)."""
-        maps = self.sight(tiles)
+        maps = self.runner(tiles)
         return self.system.relevance(Maps(maps.middle.float(), maps.last.float()), query)  # type: ignore[operator]
 
     def texts(self, texts: Sequence[str]) -> Tensor:
@@ -83,21 +84,37 @@ class Seeing:
         return self.system.embed_texts(texts)
 
 
+class ClipTowers:
+    """An open_clip model in the inference precision of its device."""
+
+    def __init__(self, model: clip.ClipModel, device: torch.device) -> None:
+        self.model, self.device = model.to(device), device
+
+    @property
+    def about(self) -> str:
+        """What computes, in which precision, and why."""
+        return str(runtime.torch_choice(self.device, "open_clip runs on it"))
+
+    def images(self, tiles: Tensor) -> Tensor:
+        """(B, S, S, 3) RGB uint8 -> (B, dim) unit length."""
+        with runtime.inference_autocast(self.device):
+            return self.model.embed_images(tiles)
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """n texts -> (n, dim) unit length."""
+        return self.model.embed_texts(texts)
+
+
 class TorchEncoder:
     """An Encoder (see contracts/protocols.py) over towers that already are on `device`."""
 
     def __init__(
-        self, name: str, towers: TwoTowers, fingerprint: str, *, dim: int, size: int, device: torch.device
+        self, entry: Mapping[str, Any], towers: TwoTowers, fingerprint: str, *, dim: int, device: str
     ) -> None:
-        self.name = name
-        self.fingerprint = fingerprint
-        self.dim = dim
-        self.size = size
-        self.device = str(device)
-        self.batches = Batches(BATCH[device.type])
-        self.towers = towers
-        self.hubs: Hubs | None = None
-        """For `likeness`, where the model knows them."""
+        self.name: str = entry["name"]
+        self.size: int = entry["size_px"]
+        self.fingerprint, self.towers, self.dim, self.device = fingerprint, towers, dim, device
+        self.batches = Batches(BATCH[torch.device(device).type])
 
     @property
     def batch(self) -> int:
@@ -106,68 +123,57 @@ class TorchEncoder:
 
     @property
     def about(self) -> str:
-        """What does the work, in which precision, and why."""
+        """What computes, in which precision, and why."""
         return self.towers.about
 
+    @torch.inference_mode()
     def images(self, tiles: U8) -> F32:
-        """(n, h, w, 3) RGB uint8 -> (n, dim) unit length."""
-        with torch.inference_mode():
-            return joined(self.batches.run(self._embed, tiles), self.dim)
+        """(n, h, w, 3) RGB uint8 -> (n, dim) unit length. Raises ModelError when not even one tile fits."""
+        return joined(self.batches.run(self._embed, tiles), self.dim)
 
-    def _embed(self, tiles: U8) -> F32:
-        x = squares(_tensor(tiles).to(self.device), self.size)
-        return self.towers.images(x).float().cpu().numpy()
-
+    @torch.inference_mode()
     def texts(self, texts: list[str]) -> F32:
         """n texts -> (n, dim) unit length."""
         if not texts:
             return np.empty((0, self.dim), np.float32)
-        with torch.inference_mode():
-            return self.towers.texts(texts).float().cpu().numpy()
+        return self.towers.texts(texts).float().cpu().numpy()
+
+    def _embed(self, tiles: U8) -> F32:
+        x = resized(to_tensor(tiles).to(self.device), self.size)
+        return self.towers.images(x).float().cpu().numpy()
 
 
 class SpatialTorchEncoder(TorchEncoder):
-    """A SpatialEncoder (see contracts/protocols.py) over a system that can tell what each place adds."""
+    """A SpatialEncoder (see contracts/protocols.py) over a system that can tell what each cell adds."""
 
-    towers: Seeing
+    towers: SystemTowers
 
+    @torch.inference_mode()
     def relevance(self, tiles: U8, query: F32) -> tuple[F32, F32]:
-        """(n, h, w, 3) RGB uint8 and (dim,) -> cosines (n,), and (n, g, g) what each place adds to them."""
-        wanted = torch.from_numpy(query).to(self.device)
+        """(n, h, w, 3) RGB uint8 and (dim,) -> cosines (n,), and (n, g, g) what each cell adds to them."""
+        vector = torch.from_numpy(query).to(self.device)
 
         def compare(part: U8) -> tuple[F32, F32]:
-            x = squares(_tensor(part).to(self.device), self.size)
-            cosines, shares = self.towers.relevance(x, wanted)
+            x = resized(to_tensor(part).to(self.device), self.size)
+            cosines, shares = self.towers.relevance(x, vector)
             return cosines.cpu().numpy(), shares.cpu().numpy()
 
-        with torch.inference_mode():
-            cosines, shares = zip(*self.batches.run(compare, tiles), strict=True)
+        cosines, shares = zip(*self.batches.run(compare, tiles), strict=True)
         return np.concatenate(cosines), np.concatenate(shares)
 
 
-def likeness(encoder: Encoder, images: F32, texts: F32) -> F32:
-    """How pictures (n, dim) and texts (m, dim) match for retrieval both ways (n, m): cosines, less what is due to
-    hubs where the model knows them."""
-    hubs: Hubs | None = getattr(encoder, "hubs", None)
-    if hubs is None:
-        return np.asarray(images @ texts.T)
-    with torch.inference_mode():
-        both = (torch.from_numpy(vectors).to(hubs.texts.device) for vectors in (images, texts))
-        return hubs.likeness(*both).cpu().numpy()  # type: ignore[no-any-return]
-
-
-def fuses(encoder: Encoder) -> bool:
-    """Whether the model also looks at pictures and texts together."""
+def has_fusion(encoder: Encoder) -> bool:
+    """Whether the model also has a fusion encoder, which scores an image and a text together."""
     towers = getattr(encoder, "towers", None)
-    return isinstance(towers, Seeing) and isinstance(towers.system, FusionSystem)
+    return isinstance(towers, SystemTowers) and isinstance(towers.system, FusionSystem)
 
 
-def _tensor(tiles: U8) -> Tensor:
-    # torch warns about memory that it may not write to, such as a mapped file, and takes no mirrored view
+def to_tensor(tiles: U8) -> Tensor:
+    """(n, h, w, 3), perhaps mirrored or read-only, which torch does not take -> the same as a tensor."""
     return torch.from_numpy(np.require(tiles, requirements=("C", "W")))
 
 
-def squares(tiles: Tensor, size: int) -> Tensor:
+def resized(tiles: Tensor, size: int) -> Tensor:
     """(n, h, w, 3) uint8 -> (n, size, size, 3) uint8, bilinear with antialiasing, as Pillow does it."""
     if tiles.shape[1:3] == (size, size):
         return tiles
@@ -180,32 +186,22 @@ def squares(tiles: Tensor, size: int) -> Tensor:
 
 def build(entry: Mapping[str, Any], path: Path, device: str) -> TorchEncoder:
     """A registry entry (with its `name`) and its weights -> an encoder on `device`. Raises ModelError."""
-    place = torch.device(device)
-    towers: Seeing | clip.ClipTowers
+    towers: SystemTowers | ClipTowers
     if entry["kind"] == "system":
         system = checkpoint.load(path)
-        towers, dim = Seeing(system, place), system.dim
+        towers, dim = SystemTowers(system, torch.device(device)), system.dim
     elif entry["kind"] == "clip":
-        towers, dim = clip.load(path, entry).to(place), entry["dim"]
+        towers, dim = ClipTowers(clip.load(path, entry), torch.device(device)), entry["dim"]
     else:
         hint = "Write `system` or `clip`; see docs/own-models.md."
         raise ModelError(f"{entry['name']} is of an unknown kind, {entry['kind']!r}.", hint)
-    mark = fingerprint(entry, path)
-    made = (
-        SpatialTorchEncoder
-        if isinstance(towers, Seeing) and hasattr(towers.system, "relevance")
-        else TorchEncoder
-    )
-    encoder = made(entry["name"], towers, mark, dim=dim, size=entry["size_px"], device=place)
-    encoder.hubs = towers.system.hubs if isinstance(towers, Seeing) else None
-    return encoder
+    spatial = isinstance(towers, SystemTowers) and hasattr(towers.system, "relevance")
+    made = SpatialTorchEncoder if spatial else TorchEncoder
+    return made(entry, towers, fingerprint(entry, path), dim=dim, device=device)
 
 
 def fingerprint(entry: Mapping[str, Any], path: Path) -> str:
     """sha256 over the weights and whatever decides how a tile enters the network."""
-    parts = [
-        sha256(path),
-        "bilinear antialiased bytes",
-        *(f"{key}={entry.get(key)}" for key in PREPROCESSING),
-    ]
+    settings = (f"{key}={entry.get(key)}" for key in PREPROCESSING)
+    parts = [sha256(path), "bilinear antialiased bytes", *settings]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()

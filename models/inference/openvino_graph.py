@@ -10,8 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from rs_text_search_plugin.models.checkpoint import quantised
-from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS, STEPS, Affine, ResNet50V2, Unit
+from rs_text_search_plugin.models.checkpoint import quantise
+from rs_text_search_plugin.models.layers.resnet50v2 import (
+    CHANNELS,
+    QUANTISATION_LEVELS,
+    Affine,
+    ResNet50V2,
+    Unit,
+)
 from torch import Tensor, nn
 
 # With this package at hand, importing OpenVINO tells its makers so. To this process it is not at hand.
@@ -23,72 +29,72 @@ from openvino import opset13 as op  # noqa: E402
 Node = Any
 
 
-def graph(backbone: ResNet50V2, size: int, eight_bits: bool) -> Model:
-    """uint8 (1, size, size, 3) RGB -> fp32 (1, places, 512) and (1, places, 1024), the `Maps` of one picture
+def backbone_graph(backbone: ResNet50V2, size: int, eight_bits: bool) -> Model:
+    """uint8 (1, size, size, 3) RGB -> fp32 (1, places, 512) and (1, places, 1024), the `Maps` of one image
     (see system.py); size is a multiple of 32."""
-    peaks = iter(backbone.peaks.tolist() if eight_bits else [])
-    tile, x = _entering(backbone, size)
+    activation_ranges = iter(backbone.activation_ranges.tolist() if eight_bits else [])
+    tile, x = _input_and_stem(backbone, size)
     opened = []
     for stage in backbone.stages:
         for number, unit in enumerate(stage):  # type: ignore[arg-type, var-annotated]
-            o = _opened(x, unit.open)
+            o = _preactivation(x, unit.open)
             opened += [o] if number == 0 else []
-            x = _unit(x, o, unit, peaks)
-    middle = _places(opened[2], 4, CHANNELS[1])
-    return Model([middle, _places(_opened(x, backbone.close), 2, CHANNELS[2])], [tile], "backbone")
+            x = _unit(x, o, unit, activation_ranges)
+    middle = _pool_grid(opened[2], 4, CHANNELS[1])
+    return Model([middle, _pool_grid(_preactivation(x, backbone.close), 2, CHANNELS[2])], [tile], "backbone")
 
 
-def front(backbone: ResNet50V2, size: int) -> Model:
+def frozen_stem_graph(backbone: ResNet50V2, size: int) -> Model:
     """uint8 (1, size, size, 3) RGB -> fp16 (1, size / 8, size / 8, 512): stem and stages 1-2, what live.py keeps
     still."""
-    tile, x = _entering(backbone, size)
+    tile, x = _input_and_stem(backbone, size)
     first, second, _ = backbone.stages
     for unit in (*first, *second):  # type: ignore[misc]
-        x = _unit(x, _opened(x, unit.open), unit, iter(()))
-    return Model([op.convert(op.transpose(x, _whole(0, 2, 3, 1)), "f16")], [tile], "front")
+        x = _unit(x, _preactivation(x, unit.open), unit, iter(()))
+    return Model([op.convert(op.transpose(x, _int64(0, 2, 3, 1)), "f16")], [tile], "front")
 
 
-def _entering(backbone: ResNet50V2, size: int) -> tuple[Node, Node]:
+def _input_and_stem(backbone: ResNet50V2, size: int) -> tuple[Node, Node]:
     """The tile and what the stem makes of it, (1, 64, S/4, S/4)."""
     tile = op.parameter([1, size, size, 3], Type.u8)
-    x = op.transpose(op.convert(tile, "f32"), _whole(0, 3, 1, 2))  # (1, 3, S, S)
-    x = _scaled(x, backbone.input["scale"] / 255, backbone.input["shift"])
-    x = op.relu(_convolved(x, backbone.stem))  # (1, 64, S/2, S/2)
+    x = op.transpose(op.convert(tile, "f32"), _int64(0, 3, 1, 2))  # (1, 3, S, S)
+    x = _scale_shift(x, backbone.input["scale"] / 255, backbone.input["shift"])
+    x = op.relu(_convolution(x, backbone.stem))  # (1, 64, S/2, S/2)
     return tile, op.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3], "floor", "explicit").output(0)
 
 
-def _unit(x: Node, opened: Node, unit: Unit, peaks: Iterator[float]) -> Node:
-    first, second, third = (next(peaks, 0.0) for _ in range(3))
-    kept = x if unit.shortcut is None else _convolved(opened, unit.shortcut, first)
-    y = op.relu(_convolved(opened, unit.reduce, first))
-    y = op.relu(_convolved(y, unit.spatial, second))
-    return op.add(_convolved(y, unit.expand, third), kept)
+def _unit(x: Node, opened: Node, unit: Unit, activation_ranges: Iterator[float]) -> Node:
+    first, second, third = (next(activation_ranges, 0.0) for _ in range(3))
+    kept = x if unit.shortcut is None else _convolution(opened, unit.shortcut, first)
+    y = op.relu(_convolution(opened, unit.reduce, first))
+    y = op.relu(_convolution(y, unit.spatial, second))
+    return op.add(_convolution(y, unit.expand, third), kept)
 
 
-def _opened(x: Node, affine: Affine) -> Node:
-    return op.relu(_scaled(x, affine.scale, affine.shift))
+def _preactivation(x: Node, affine: Affine) -> Node:
+    return op.relu(_scale_shift(x, affine.scale, affine.shift))
 
 
-def _scaled(x: Node, scale: Tensor, shift: Tensor) -> Node:
+def _scale_shift(x: Node, scale: Tensor, shift: Tensor) -> Node:
     return op.add(op.multiply(x, _channels(scale)), _channels(shift))
 
 
-def _convolved(x: Node, conv: nn.Conv2d, peak: float = 0.0) -> Node:
+def _convolution(x: Node, conv: nn.Conv2d, peak: float = 0.0) -> Node:
     """In 8 bits if there is a peak."""
     kernel = op.constant(conv.weight.detach().float().numpy())
     if peak:
         low, high = (op.constant(np.full((1, 1, 1, 1), end, np.float32)) for end in (0.0, peak))
-        x = op.fake_quantize(x, low, high, low, high, STEPS + 1)
-        steps, scale = quantised(conv.weight.detach())
+        x = op.fake_quantize(x, low, high, low, high, QUANTISATION_LEVELS + 1)
+        steps, scale = quantise(conv.weight.detach())
         kernel = op.multiply(op.convert(op.constant(steps.numpy()), "f32"), _channels(scale, axis=0))
     y = op.convolution(x, kernel, conv.stride, conv.padding, conv.padding, conv.dilation)
     return y if conv.bias is None else op.add(y, _channels(conv.bias))
 
 
-def _places(x: Node, step: int, channels: int) -> Node:
+def _pool_grid(x: Node, step: int, channels: int) -> Node:
     """(1, C, h, w) -> (1, places, C), the means of step x step."""
     x = op.avg_pool(x, [step, step], [0, 0], [0, 0], [step, step], True)  # (1, C, h / step, w / step)
-    return op.transpose(op.reshape(x, _whole(1, channels, -1), False), _whole(0, 2, 1))
+    return op.transpose(op.reshape(x, _int64(1, channels, -1), False), _int64(0, 2, 1))
 
 
 def _channels(values: Tensor, axis: int = 1) -> Node:
@@ -97,5 +103,5 @@ def _channels(values: Tensor, axis: int = 1) -> Node:
     return op.constant(values.detach().float().view(shape).numpy())
 
 
-def _whole(*numbers: int) -> Node:
+def _int64(*numbers: int) -> Node:
     return op.constant(np.array(numbers, np.int64))

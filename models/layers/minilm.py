@@ -17,10 +17,10 @@ from torch.nn import functional as fn
 from .attention import attend
 
 MAX_TOKENS = 64
-TOGETHER = 64
+TEXTS_PER_BATCH = 64
 """Texts that go through a network at once, all of about one length, so that little is padded."""
-PAD, UNKNOWN, FIRST, LAST = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
-SPECIAL = (PAD, UNKNOWN, FIRST, LAST)
+PAD, UNKNOWN, CLS, SEP = "[PAD]", "[UNK]", "[CLS]", "[SEP]"
+SPECIAL = (PAD, UNKNOWN, CLS, SEP)
 
 
 class WordPiece:
@@ -33,8 +33,8 @@ class WordPiece:
 
     def ids(self, text: str) -> list[int]:
         """Ids with the opening and closing mark, at most MAX_TOKENS of them."""
-        body = [number for word in words(text) for number in self._word(word)]
-        return [self._ids[FIRST], *body[: MAX_TOKENS - 2], self._ids[LAST]]
+        body = [number for word in basic_tokens(text) for number in self._word(word)]
+        return [self._ids[CLS], *body[: MAX_TOKENS - 2], self._ids[SEP]]
 
     def batch(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """n texts -> ids (n, t) and mask (n, t), true where there is a token."""
@@ -62,7 +62,7 @@ class WordPiece:
         return found
 
 
-def words(text: str) -> Iterator[str]:
+def basic_tokens(text: str) -> Iterator[str]:
     """Lower-case words and single punctuation marks, accents stripped, control characters dropped."""
     spread = []
     for char in unicodedata.normalize("NFD", text.lower()):
@@ -116,13 +116,13 @@ class TextTower(nn.Module):
 
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
-        self.words = nn.Embedding(config.vocabulary, config.width)
-        self.places = nn.Embedding(MAX_TOKENS, config.width)
+        self.word_embedding = nn.Embedding(config.vocabulary, config.width)
+        self.position_embedding = nn.Embedding(MAX_TOKENS, config.width)
         self.norm = nn.LayerNorm(config.width, eps=1e-12)
         self.layers = nn.ModuleList(Layer(config.width, config.heads) for _ in range(config.layers))
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        order, parts = by_length(mask)
+        order, parts = batches_by_length(mask)
         found = [self._mean(ids[rows, :longest], mask[rows, :longest]) for rows, longest in parts]
         return torch.cat(found)[order.argsort()]
 
@@ -133,30 +133,30 @@ class TextTower(nn.Module):
 
     def states(self, ids: Tensor, mask: Tensor) -> Tensor:
         """ids and mask (B, T) -> one state for each piece, (B, T, width)."""
-        x = self.norm(self.words(ids) + self.places.weight[: ids.shape[1]])  # (B, T, D)
+        x = self.norm(self.word_embedding(ids) + self.position_embedding.weight[: ids.shape[1]])  # (B, T, D)
         for layer in self.layers:
             x = layer(x, mask)
         return x  # type: ignore[no-any-return]
 
 
-def by_length(mask: Tensor) -> tuple[Tensor, list[tuple[Tensor, int]]]:
+def batches_by_length(mask: Tensor) -> tuple[Tensor, list[tuple[Tensor, int]]]:
     """mask (n, T) -> the rows from the shortest to the longest, and the same in parts, with how long each is."""
     lengths = mask.sum(1)
     order = lengths.argsort()
-    return order, [(rows, int(lengths[rows[-1]])) for rows in torch.split(order, TOGETHER)]
+    return order, [(rows, int(lengths[rows[-1]])) for rows in torch.split(order, TEXTS_PER_BATCH)]
 
 
 def from_minilm(tensors: dict[str, Tensor], layers: Sequence[int], kept: Sequence[int]) -> dict[str, Tensor]:
     """Hugging Face's BERT names -> a TextTower state with some of the layers and some rows of the word
     embedding."""
     # every text is segment 0: its embedding is a constant and goes into the positions
-    places = (
+    positions = (
         tensors["embeddings.position_embeddings.weight"]
         + tensors["embeddings.token_type_embeddings.weight"][0]
     )
     state = {
-        "words.weight": tensors["embeddings.word_embeddings.weight"][list(kept)],
-        "places.weight": places[:MAX_TOKENS],
+        "word_embedding.weight": tensors["embeddings.word_embeddings.weight"][list(kept)],
+        "position_embedding.weight": positions[:MAX_TOKENS],
         "norm.weight": tensors["embeddings.LayerNorm.weight"],
         "norm.bias": tensors["embeddings.LayerNorm.bias"],
     }

@@ -1,4 +1,4 @@
-"""MobileNetV2 (Sandler et al., CVPR 2018): eyes of its own for a system that takes a second look.
+"""MobileNetV2 (Sandler et al., CVPR 2018): eyes of its own for a system that takes a reranking.
 
 TensorFlow's network with its batch norms folded into the convolutions: ReLU6, and where a convolution halves the
 map, one row below and one column to the right of padding instead of one all around."""
@@ -24,7 +24,7 @@ PLAN = (
 )
 """Expansion, channels, blocks, stride of the first: the paper's Table 2."""
 CHUNK = 16
-"""Pictures that go through at once when the network learns: more do not fit a processor's cache."""
+"""Images that go through at once when the network learns: more do not fit a processor's cache."""
 
 
 class Conv(nn.Conv2d):

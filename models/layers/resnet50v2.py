@@ -18,9 +18,9 @@ from rs_text_search_plugin.contracts.arrays import U8
 
 UNITS = (3, 4, 6)
 CHANNELS = (256, 512, 1024)
-SITES = 3 * sum(UNITS)
+QUANTISED_LAYERS = 3 * sum(UNITS)
 """Convolutions inside units, shortcuts aside: these get what `reduce` gets."""
-STEPS = 255
+QUANTISATION_LEVELS = 255
 """In 8 bits a value that is never negative is one of this many steps, or 0."""
 INPUT_MEAN = (0.485, 0.456, 0.406)
 INPUT_STD = (0.229, 0.224, 0.225)
@@ -68,7 +68,7 @@ class ResNet50V2(nn.Module):
     """(B, 3, S, S) RGB in 0-1 -> stage 2 (B, 512, S/8, S/8) and stage 3 (B, 1024, S/16, S/16), both after
     their last ReLU."""
 
-    peaks: Tensor
+    activation_ranges: Tensor
     """(SITES,) the largest value worth telling apart in front of each convolution, for 8-bit arithmetic
     (peaks.py); 0 where it was never measured."""
 
@@ -78,11 +78,11 @@ class ResNet50V2(nn.Module):
         self.stem = nn.Conv2d(3, 64, 7, 2, padding=3)
         self.stages = nn.ModuleList(_stage(number) for number in range(len(UNITS)))
         self.close = Affine(CHANNELS[-1])
-        self.register_buffer("peaks", torch.zeros(SITES))
+        self.register_buffer("activation_ranges", torch.zeros(QUANTISED_LAYERS))
         self.register_load_state_dict_pre_hook(_unmeasured)  # type: ignore[no-untyped-call]
 
-    def sites(self) -> list[nn.Conv2d]:
-        """The convolutions that `peaks` is about, in its order."""
+    def quantised_layers(self) -> list[nn.Conv2d]:
+        """The convolutions that `activation_ranges` is about, in its order."""
         units = [unit for stage in self.stages for unit in stage]  # type: ignore[attr-defined]
         return [conv for unit in units for conv in (unit.reduce, unit.spatial, unit.expand)]
 
@@ -105,7 +105,7 @@ class ResNet50V2(nn.Module):
         return self.close(x)  # type: ignore[no-any-return]
 
 
-def entering(tiles: U8, backbone: ResNet50V2) -> Tensor:
+def network_input(tiles: U8, backbone: ResNet50V2) -> Tensor:
     """(B, S, S, 3) uint8 -> (B, 3, S, S) in 0-1, where the backbone is and in its precision."""
     weight = backbone.stem.weight
     x = torch.from_numpy(tiles).to(weight.device).permute(0, 3, 1, 2).to(weight.dtype) / 255
@@ -114,7 +114,7 @@ def entering(tiles: U8, backbone: ResNet50V2) -> Tensor:
 
 def _unmeasured(_module: nn.Module, state: dict[str, Any], prefix: str, *_rest: Any) -> None:
     """A state without peaks is that of a backbone whose peaks nobody has measured."""
-    state.setdefault(prefix + "peaks", torch.zeros(SITES))
+    state.setdefault(prefix + "activation_ranges", torch.zeros(QUANTISED_LAYERS))
 
 
 def _stage(number: int) -> nn.Sequential:

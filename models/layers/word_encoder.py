@@ -17,7 +17,7 @@ WORD_DIM = 384
 KINDS = ("vectors", "sentence")
 
 
-class Words(nn.Module):
+class WordEncoder(nn.Module):
     """n texts -> states (n, T, 384) and mask (n, T), true where there is a word piece.
 
     The first and the last piece are BERT's marks. `tower` starts from the text tower of `compact`; with kind
@@ -37,7 +37,7 @@ class Words(nn.Module):
 
     def embed(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Like `forward`, for ids (n, T) that are already there (and perhaps partly masked out)."""
-        device = self.tower.words.weight.device
+        device = self.tower.word_embedding.weight.device
         mask = mask.to(device)
         return self.drop(self.tower.states(ids.to(device), mask)), mask
 

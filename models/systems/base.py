@@ -1,11 +1,11 @@
-"""What every trainable retrieval system is: two towers over the maps of one backbone, and its losses.
+"""What every trainable retrieval system is: two towers over the feature maps of one backbone, and its losses.
 
-    pictures (B, 3, S, S) -> ResNet50-V2 -> Maps -> embed_images -> (B, dim)
-    texts                                       -> embed_texts  -> (B, dim)
+    images (B, 3, S, S) -> ResNet50-V2 -> Maps -> embed_images -> (B, dim)
+    texts                                      -> embed_texts  -> (B, dim)
 
-The backbone is shared by all of them and does not move while a system is trained, so that training reads
-stored maps (features.py) and a system's own file is about what the paper is about. A system that looks at a
-pair of picture and text together also is a `FusionSystem`."""
+All systems share the backbone, and most keep it frozen while they train, so that training reads cached maps
+(training/feature_cache.py) and a system's own file shows what the paper is about. A system that also scores an
+image and a text together is a `FusionSystem`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from rs_text_search_plugin.models.evaluation.hub_correction import Hubs
 from rs_text_search_plugin.models.layers.minilm import WordPiece
 from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2
 from torch import Tensor, nn
@@ -23,46 +22,47 @@ from torch.nn import functional as fn
 
 INPUT_PX = 192
 GRID = 6
-"""Places a side: stage 3's 12 x 12 map averaged two by two, stage 2's 24 x 24 four by four."""
-PLACES = GRID * GRID
-TOGETHER = 256
-"""Texts that are embedded at once."""
+"""Cells a side: stage 3's 12 x 12 map averaged two by two, stage 2's 24 x 24 four by four."""
+GRID_CELLS = GRID * GRID
+TEXTS_PER_BATCH = 256
 
 
 class Maps(NamedTuple):
-    """What a network saw in B pictures, averaged over GRID x GRID places, row by row. Of the backbone:"""
+    """Feature maps of B images at two depths of a network, averaged over a grid of cells, row by row.
+
+    Of the backbone the grid is GRID x GRID."""
 
     middle: Tensor
-    """(B, PLACES, 512), stage 2."""
+    """(B, cells, 512), stage 2."""
     last: Tensor
-    """(B, PLACES, 1024), stage 3."""
+    """(B, cells, 1024), stage 3."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B pictures with one text each, and what is known about them."""
+    """B training images with one text each."""
 
     maps: Maps
-    second: Maps | None
-    """Another view of the first of these pictures, for systems with a `second`."""
+    second_view: Maps | None
+    """Another augmentation of the first of these images, for systems with a `second_view`."""
     texts: list[str]
     images: Tensor
-    """(B,) number of the picture among all training pictures."""
+    """(B,) number of the image among all training images."""
     sentences: Tensor
     """(B,) number of the text among all distinct training texts."""
     labels: Tensor
     """(B,) number of the scene class."""
-    unclear: Tensor
-    """(B, B) bool, picture by text: pairs off the diagonal that may belong together and are no negatives."""
-    wrong: Sequence[str] = ()
-    """Each text with one thing denied, or "" (contrasts.py); none at all unless the recipe asks for it."""
+    ignore_mask: Tensor
+    """(B, B) bool, image by text: pairs off the diagonal that may belong together and are no negatives."""
+    hard_negatives: Sequence[str] = ()
+    """Each text with one word made wrong, or "" (training/hard_negatives.py); empty unless the recipe asks."""
 
 
 @dataclass(frozen=True)
-class Facts:
+class TrainingSetInfo:
     """What a system may want to know about the training set before it starts."""
 
-    pictures: int
+    image_count: int
     texts: Sequence[str]
     """Every distinct training text, by number."""
     labels: Sequence[str]
@@ -71,12 +71,12 @@ class Facts:
 class System(nn.Module, ABC):
     """Two towers. Built from a vocabulary and its own settings; `settings` must survive JSON."""
 
-    second: float = 0.0
-    """The share of a batch that training needs to see in a second view."""
-    still: ClassVar[tuple[str, ...]] = ()
-    """Parts besides the backbone that training leaves as they are."""
-    fine: ClassVar[tuple[str, ...]] = ()
-    """Parts whose weights are kept in 16 bits instead of 8."""
+    second_view: float = 0.0
+    """Share of a batch that training needs in a second augmentation."""
+    frozen: ClassVar[tuple[str, ...]] = ()
+    """Parts besides the backbone that training does not change."""
+    half_precision_parts: ClassVar[tuple[str, ...]] = ()
+    """Parts whose weights are stored in 16 bits instead of 8."""
     dim: int
 
     def __init__(self, vocabulary: Sequence[str], settings: Mapping[str, Any]) -> None:
@@ -84,8 +84,6 @@ class System(nn.Module, ABC):
         self.settings = dict(settings)
         self.tokenizer = WordPiece(vocabulary)
         self.backbone = ResNet50V2()
-        self.hubs: Hubs | None
-        self.register_module("hubs", None)  # centres.py finds them once a system is trained
 
     @abstractmethod
     def embed_images(self, maps: Maps) -> Tensor:
@@ -99,70 +97,54 @@ class System(nn.Module, ABC):
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Named scalars that the trainer adds up."""
 
-    def prepare(self, facts: Facts) -> None:
-        """Called once before training: build what only training needs, under `self.lesson`, which is not
-        saved."""
+    def prepare(self, info: TrainingSetInfo) -> None:
+        """Called once before training: build the heads that only training needs, under `self.train_heads`,
+        which is not saved."""
 
     def train(self, mode: bool = True) -> System:
-        """As torch does it; parts that stay as they are do so without dropout."""
+        """As torch does it, but frozen parts stay in evaluation mode (no dropout)."""
         super().train(mode)
-        for part in self.still:
+        for part in self.frozen:
             getattr(self, part).eval()
         return self
 
-    def learning(self) -> list[nn.Parameter]:
-        """What it looks at pictures with, as far as a recipe may train that."""
+    def image_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the image network that a recipe may train: by default the backbone's last stage."""
         return [*self.backbone.stages[2].parameters(), *self.backbone.close.parameters()]
 
-    def compare(self, maps: Iterable[Maps], texts: Sequence[str]) -> Tensor:
-        """n pictures, some at a time, and m texts -> (n, m): what training is judged by."""
-        images = torch.cat([self.embed_images(some) for some in maps])
-        return images @ torch.cat([self.embed_texts(some) for some in split(texts)]).T
-
-    def images(self, x: Tensor) -> Tensor:
-        """(B, 3, INPUT_PX, INPUT_PX) RGB in 0-1 -> (B, dim)."""
-        return self.embed_images(self.see(x))
-
-    def texts(self, texts: Sequence[str]) -> Tensor:
-        """n texts -> (n, dim)."""
-        return self.embed_texts(texts)
-
-    def see(self, x: Tensor) -> Maps:
-        """(B, 3, INPUT_PX, INPUT_PX) RGB in 0-1 -> Maps, in the precision of the towers."""
-        x = x.to(self.backbone.stem.weight.dtype).contiguous(memory_format=torch.channels_last)
-        kind = next(p.dtype for name, p in self.named_parameters() if not name.startswith("backbone."))
-        maps = places(*self.backbone(x))
-        return Maps(maps.middle.to(kind), maps.last.to(kind))
+    def similarity_matrix(self, maps: Iterable[Maps], texts: Sequence[str]) -> Tensor:
+        """n images, in batches, and m texts -> (n, m): what a training run is selected by."""
+        images = torch.cat([self.embed_images(batch) for batch in maps])
+        return images @ torch.cat([self.embed_texts(batch) for batch in text_batches(texts)]).T
 
 
 class FusionSystem(System):
-    """A system that also scores a picture and a text together, after a second look at the picture."""
+    """A system that also scores an image and a text together, with a second image encoder."""
 
     @abstractmethod
-    def glance(self, x: Tensor) -> Maps:
-        """(B, 3, S, S) RGB in 0-1, S a multiple of 32 -> what the second look sees, over S/32 x S/32 places."""
+    def encode_image(self, x: Tensor) -> Maps:
+        """(B, 3, S, S) RGB in 0-1, S a multiple of 32 -> maps of the second image encoder, S/32 x S/32 cells."""
 
     @abstractmethod
-    def keys(self, maps: Maps) -> Tensor:
-        """What a picture contributes to every pair it is in, computed once from what `glance` saw: (B, tokens,
-        width)."""
+    def image_keys(self, maps: Maps) -> Tensor:
+        """What an image contributes to each of its pairs, computed once: (B, tokens, width)."""
 
     @abstractmethod
-    def match(self, keys: Tensor, texts: Sequence[str]) -> Tensor:
+    def pair_logits(self, keys: Tensor, texts: Sequence[str]) -> Tensor:
         """keys (P, tokens, width) and P texts, pair by pair -> (P,) logit that they belong together."""
 
 
-def places(middle: Tensor, last: Tensor, side: int = 2) -> Maps:
-    """Two stages (B, C, 2h, 2h) and (B, D, h, h) -> Maps of h/side x h/side places."""
+def pool_grid(middle: Tensor, last: Tensor, side: int = 2) -> Maps:
+    """Two stages (B, C, 2h, 2h) and (B, D, h, h) -> Maps of h/side x h/side cells."""
     grid = last.shape[-1] // side
     return Maps(*(fn.adaptive_avg_pool2d(stage, grid).flatten(2).transpose(1, 2) for stage in (middle, last)))
 
 
-def shared(count: int, share: float) -> int:
-    """How many of `count` a share is: two at least, so that there is something to tell apart."""
+def share_of(count: int, share: float) -> int:
+    """How many of `count` a share is; at least two, so that there is a negative."""
     return max(2, round(share * count))
 
 
-def split(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Some texts at a time."""
-    return (texts[start : start + TOGETHER] for start in range(0, len(texts), TOGETHER))
+def text_batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The texts in batches of TEXTS_PER_BATCH."""
+    return (texts[start : start + TEXTS_PER_BATCH] for start in range(0, len(texts), TEXTS_PER_BATCH))

@@ -1,7 +1,7 @@
-"""Any open_clip checkpoint as an encoder: RemoteCLIP, GeoRSCLIP and their kin.
+"""Any open_clip checkpoint as a pair of towers: RemoteCLIP, GeoRSCLIP and their kin.
 
 Checkpoints that descend from OpenAI's weights need QuickGELU; open_clip only warns when it is missing and
-then returns slightly wrong vectors, so the flag comes from registry.toml and weights are loaded strictly."""
+then returns slightly wrong vectors, so the flag comes from the registry entry and weights are loaded strictly."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rs_text_search_plugin.models.inference.runtime import precision, with_torch
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
 from rs_text_search_plugin.contracts.errors import ModelError
 
 
-class ClipTowers(nn.Module):
-    """open_clip's model and tokenizer behind `images` and `texts`."""
+class ClipModel(nn.Module):
+    """open_clip's model and tokenizer behind `embed_images` and `embed_texts`."""
 
     mean: Tensor
     std: Tensor
@@ -30,25 +29,19 @@ class ClipTowers(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
-    @property
-    def about(self) -> str:
-        """What does the work, in which precision, and why."""
-        return str(with_torch(self.mean.device, "open_clip runs on it"))
-
-    def images(self, tiles: Tensor) -> Tensor:
+    def embed_images(self, tiles: Tensor) -> Tensor:
         """(B, S, S, 3) RGB uint8 -> (B, dim) unit length."""
         x = tiles.permute(0, 3, 1, 2) / 255  # (B, 3, S, S)
-        with precision(self.mean.device):
-            return fn.normalize(self.model.encode_image((x - self.mean) / self.std).float(), dim=1)
+        return fn.normalize(self.model.encode_image((x - self.mean) / self.std).float(), dim=1)
 
-    def texts(self, texts: Sequence[str]) -> Tensor:
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """n texts -> (n, dim) unit length."""
-        ids = self.tokenizer(list(texts)).to(self.mean.device)  # type: ignore[arg-type]
+        ids = self.tokenizer(list(texts)).to(self.mean.device)
         return fn.normalize(self.model.encode_text(ids).float(), dim=1)
 
 
-def load(path: Path, entry: Mapping[str, Any]) -> ClipTowers:
-    """A checkpoint file and its registry entry (`arch`, `quick_gelu`, `mean`, `std`) -> towers.
+def load(path: Path, entry: Mapping[str, Any]) -> ClipModel:
+    """A checkpoint file and its registry entry (`arch`, `quick_gelu`, `mean`, `std`) -> the model.
 
     Raises ModelError when open_clip is not installed or the checkpoint does not fit the architecture.
     """
@@ -59,15 +52,14 @@ def load(path: Path, entry: Mapping[str, Any]) -> ClipTowers:
         raise ModelError(f"{entry['title']} needs the package open_clip.", hint) from error
     model = open_clip.create_model(entry["arch"], pretrained=None, force_quick_gelu=entry["quick_gelu"])
     try:
-        model.load_state_dict(checkpoint(path), strict=True)
+        model.load_state_dict(read_state(path), strict=True)
     except RuntimeError as error:
-        raise ModelError(
-            f"{path.name} does not fit {entry['arch']}: {error}", "Correct `arch` in registry.toml."
-        ) from error
-    return ClipTowers(model.eval(), open_clip.get_tokenizer(entry["arch"]), entry["mean"], entry["std"])
+        message = f"{path.name} does not fit {entry['arch']}: {error}"
+        raise ModelError(message, "Correct `arch` in registry.toml.") from error
+    return ClipModel(model.eval(), open_clip.get_tokenizer(entry["arch"]), entry["mean"], entry["std"])
 
 
-def checkpoint(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path) -> dict[str, Tensor]:
     """Weights of a .safetensors or .pt file, without the wrappers that training scripts leave around them."""
     if path.suffix == ".safetensors":
         return importlib.import_module("safetensors.torch").load_file(path)  # type: ignore[no-any-return]

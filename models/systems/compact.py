@@ -13,15 +13,15 @@ from typing import Any
 
 import torch
 from rs_text_search_plugin.models.layers.attention import attend
-from rs_text_search_plugin.models.layers.losses import NEVER, info_nce
+from rs_text_search_plugin.models.layers.losses import MASKED_LOGIT, info_nce
 from rs_text_search_plugin.models.layers.minilm import TextConfig, TextTower
 from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .base import GRID, Batch, Facts, Maps, System
+from .base import GRID, Batch, Maps, System, TrainingSetInfo
 
-START_SCALE = 30.0
+INITIAL_LOGIT_SCALE = 30.0
 """One over the temperature that training begins with."""
 
 
@@ -66,15 +66,15 @@ class ImageHead(nn.Module):
         self.tokens, self.detail = nn.Linear(CHANNELS[2], width), nn.Linear(CHANNELS[1], width)
         self.blocks = nn.ModuleList(Block(width, config.heads, dropout) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(width)
-        self.attend = nn.Linear(width, config.heads)
+        self.attention = nn.Linear(width, config.heads)
         self.pooled, self.mean = nn.Linear(width, config.dim), nn.Linear(CHANNELS[2], config.dim)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor, detail: Tensor) -> Tensor:
         tokens = self.norm_tokens(tokens)
-        return self.pool(self.look(tokens, detail), tokens)
+        return self.pool(self.token_states(tokens, detail), tokens)
 
-    def look(self, tokens: Tensor, detail: Tensor) -> Tensor:
+    def token_states(self, tokens: Tensor, detail: Tensor) -> Tensor:
         """Normed tokens (B, 36, 1024) and detail (B, 512) -> (B, 37, width), each place and the detail."""
         x = torch.cat(
             [self.tokens(tokens), self.detail(self.norm_detail(detail)).unsqueeze(1)], 1
@@ -85,27 +85,26 @@ class ImageHead(nn.Module):
         return self.norm(x)  # type: ignore[no-any-return]
 
     def pool(self, x: Tensor, tokens: Tensor) -> Tensor:
-        """What `look` saw (B, 37, width), and the normed tokens -> (B, dim), not yet of unit length."""
+        """What `token_states` saw (B, 37, width), and the normed tokens -> (B, dim), not yet of unit length."""
         b, t, w = x.shape
-        attention = self.attend(x).softmax(1)  # (B, 37, H)
+        attention = self.attention(x).softmax(1)  # (B, 37, H)
         heads = x.view(b, t, attention.shape[-1], -1)
         pooled = torch.einsum("bth,bthd->bhd", attention, heads).reshape(b, w)
         return self.pooled(self.drop(pooled)) + self.mean(self.drop(tokens.mean(1)))  # type: ignore[no-any-return]
 
     def parts(self, tokens: Tensor, detail: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens (B, P, 1024) and detail (B, 512) -> what each place adds to the output (B, P, dim), and the output
+        """Tokens (B, P, 1024) and detail (B, 512) -> what each cell adds to the output (B, P, dim), and the output
         (B, dim), not yet of unit length.
 
-        Pooling is linear once the attention is known, so that places, detail and biases add up exactly."""
+        Pooling is linear once the attention is known, so that cells, detail and biases add up exactly."""
         tokens = self.norm_tokens(tokens)
-        x = self.look(tokens, detail)  # (B, P + 1, W)
+        x = self.token_states(tokens, detail)  # (B, P + 1, W)
         b, t, w = x.shape
-        weighted = (
-            self.attend(x).softmax(1).unsqueeze(-1) * x.view(b, t, -1, w // self.attend.out_features)
-        ).view(b, t, w)
+        heads = x.view(b, t, self.attention.out_features, -1)
+        weighted = (self.attention(x).softmax(1).unsqueeze(-1) * heads).view(b, t, w)
         added = weighted @ self.pooled.weight.T  # (B, P + 1, dim)
-        places = added[:, :-1] + tokens @ self.mean.weight.T / tokens.shape[1]
-        return places, places.sum(1) + added[:, -1] + self.pooled.bias + self.mean.bias
+        cells = added[:, :-1] + tokens @ self.mean.weight.T / tokens.shape[1]
+        return cells, cells.sum(1) + added[:, -1] + self.pooled.bias + self.mean.bias
 
 
 class TextHead(nn.Module):
@@ -114,11 +113,11 @@ class TextHead(nn.Module):
     def __init__(self, config: CompactSettings, dropout: float = 0.1) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(384)
-        self.straight = nn.Linear(384, config.dim)
+        self.linear = nn.Linear(384, config.dim)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.straight(self.drop(self.norm(x)))  # type: ignore[no-any-return]
+        return self.linear(self.drop(self.norm(x)))  # type: ignore[no-any-return]
 
 
 class Compact(System):
@@ -131,38 +130,38 @@ class Compact(System):
         self.image_head = ImageHead(chosen)
         self.text = TextTower(TextConfig(len(vocabulary), chosen.text_layers))
         self.text_head = TextHead(chosen)
-        self.lesson: Any = nn.ParameterDict()
+        self.train_heads: Any = nn.ParameterDict()
 
     def embed_images(self, maps: Maps) -> Tensor:
         """-> (B, dim) unit vectors."""
         return fn.normalize(self.image_head(maps.last, maps.middle.mean(1)).float(), dim=1)
 
     def relevance(self, maps: Maps, query: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps of B pictures and a unit vector (dim,) -> their cosines (B,), and what each place adds to them
+        """Maps of B images and a unit vector (dim,) -> their cosines (B,), and what each cell adds to them
         (B, GRID, GRID)."""
-        places, whole = self.image_head.parts(maps.last, maps.middle.mean(1))
+        cells, whole = self.image_head.parts(maps.last, maps.middle.mean(1))
         length = whole.norm(dim=1)
-        return whole @ query / length, (places @ query / length[:, None]).view(-1, GRID, GRID)
+        return whole @ query / length, (cells @ query / length[:, None]).view(-1, GRID, GRID)
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """n texts -> (n, dim) unit vectors."""
         ids, mask = self.tokenizer.batch(texts)
-        device = self.text.words.weight.device
+        device = self.text.word_embedding.weight.device
         return fn.normalize(self.text_head(self.text(ids.to(device), mask.to(device))).float(), dim=1)
 
-    def prepare(self, facts: Facts) -> None:
+    def prepare(self, info: TrainingSetInfo) -> None:
         """The temperature is learnt."""
-        self.lesson["scale"] = nn.Parameter(torch.tensor(START_SCALE).log())
+        self.train_heads["scale"] = nn.Parameter(torch.tensor(INITIAL_LOGIT_SCALE).log())
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """InfoNCE, with what is wrong about a picture among the texts it chooses from."""
-        scale = self.lesson["scale"].exp().clamp_max(100)
+        """InfoNCE, with what is wrong about an image among the texts it chooses from."""
+        scale = self.train_heads["scale"].exp().clamp_max(100)
         images, texts = self.embed_images(batch.maps), self.embed_texts(batch.texts)
-        rows = [row for row, text in enumerate(batch.wrong) if text]
+        rows = [row for row, text in enumerate(batch.hard_negatives) if text]
         wrong = None
         if rows:
-            near = (images[rows] * self.embed_texts([batch.wrong[row] for row in rows])).sum(1)
-            wrong = images.new_full((len(images),), NEVER).index_copy(
+            near = (images[rows] * self.embed_texts([batch.hard_negatives[row] for row in rows])).sum(1)
+            wrong = images.new_full((len(images),), MASKED_LOGIT).index_copy(
                 0, torch.tensor(rows).to(near.device), near
             )
-        return {"info_nce": info_nce(images, texts, scale, batch.unclear, wrong)}
+        return {"info_nce": info_nce(images, texts, scale, batch.ignore_mask, wrong)}

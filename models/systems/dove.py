@@ -1,4 +1,4 @@
-"""DOVE (reconstruction): places of a picture and words of a text, both drawn towards regions.
+"""DOVE (reconstruction): places of an image and words of a text, both drawn towards regions.
 
 Ma, Pan, Bai, "Direction-Oriented Visual-semantic Embedding Model for Remote Sensing Image-text Retrieval",
 IEEE Transactions on Geoscience and Remote Sensing 62, 2024 (arXiv 2310.08276).
@@ -20,7 +20,7 @@ Our inference:
 
 Where we deviate, and why:
 - there is no detector: instead of its boxes, learned kinds of region each gather their places of `Maps.last` by
-  attention. Without a picture the kinds themselves are the prototypes that guide the words;
+  attention. Without an image the kinds themselves are the prototypes that guide the words;
 - two scales on 6 x 6 places instead of three on 16 x 16: the maps that all systems here share;
 - width 384 instead of 512, to keep the weights small;
 - layer norms where SWAN has batch norms, which would let padding into the statistics."""
@@ -34,11 +34,11 @@ from typing import Any, NamedTuple
 import torch
 from rs_text_search_plugin.models.layers.attention import attend
 from rs_text_search_plugin.models.layers.losses import info_nce, triplet
-from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM, BiGru, Words, mean_over
+from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM, BiGru, WordEncoder, mean_over
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .base import Batch, Facts, Maps, System
+from .base import Batch, Maps, System, TrainingSetInfo
 
 MIDDLE, LAST = 512, 1024
 GUIDANCE = ("prototypes", "pair", "none")
@@ -55,7 +55,7 @@ class DoveSettings:
     ifa: bool = True
     """False: every region counts alike."""
     guidance: str = "prototypes"
-    """"pair" trains the guidance by a picture's own regions beside that by prototypes."""
+    """"pair" trains the guidance by an image's own regions beside that by prototypes."""
     dtga: str = "both"
     """The direction that takes both parts, or "off" for the mean of both directions."""
     loss: str = "triplet"
@@ -75,7 +75,7 @@ class DoveSettings:
 
 
 class Offer(NamedTuple):
-    """What B pictures bring to every pair: V_MR (B, W), keys and values of their regions, each (B, H, R, D)."""
+    """What B images bring to every pair: V_MR (B, W), keys and values of their regions, each (B, H, R, D)."""
 
     images: Tensor
     regions: tuple[Tensor, Tensor]
@@ -90,13 +90,13 @@ class Regions(nn.Module):
         self.key, self.value = nn.Linear(LAST, width), nn.Linear(LAST, width)
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, places: Tensor) -> Tensor:
-        keys = self.key(places).transpose(1, 2)  # (B, W, P)
+    def forward(self, cells: Tensor) -> Tensor:
+        keys = self.key(cells).transpose(1, 2)  # (B, W, P)
         shares = (self.kinds @ keys / keys.shape[1] ** 0.5).float().softmax(-1)  # (B, R, P)
-        return self.norm(self.kinds + shares.to(keys.dtype) @ self.value(places))  # type: ignore[no-any-return]
+        return self.norm(self.kinds + shares.to(keys.dtype) @ self.value(cells))  # type: ignore[no-any-return]
 
     def prototypes(self) -> Tensor:
-        """(1, R, W), the regions of no picture."""
+        """(1, R, W), the regions of no image."""
         return self.norm(self.kinds)[None]  # type: ignore[no-any-return]
 
 
@@ -120,7 +120,7 @@ class Guide(nn.Module):
         return (shares[:, :, None] @ values).flatten(1)  # (n, H, 1, D) -> (n, W)
 
     def pairs(self, states: Tensor, mask: Tensor, offer: tuple[Tensor, Tensor]) -> Tensor:
-        """Every row of states is answered by the regions of every picture -> (B, n, W)."""
+        """Every row of states is answered by the regions of every image -> (B, n, W)."""
         keys, values = offer
         scores = torch.einsum("nhtd,bhrd->bnhtr", self._asked(states), keys)
         shares = _attention(scores, mask[None, :, None], values.dtype)  # (B, n, H, R)
@@ -192,7 +192,7 @@ class Head(nn.Module):
 
 
 class Dove(System):
-    """Pictures are V_MR, texts are T_RG guided by prototypes; `pair_likeness` guides them by the pictures."""
+    """Images are V_MR, texts are T_RG guided by prototypes; `pair_similarity` guides them by the images."""
 
     def __init__(self, vocabulary: Sequence[str], settings: Mapping[str, Any]) -> None:
         super().__init__(vocabulary, settings)
@@ -203,19 +203,19 @@ class Dove(System):
         self.regions = Regions(chosen.regions, width)
         self.ifa = Guide(width, chosen.heads) if chosen.ifa else None
         self.picture = Head(width, chosen.dropout)
-        self.words = Words(self.tokenizer, chosen.text, chosen.dropout)
+        self.word_encoder = WordEncoder(self.tokenizer, chosen.text, chosen.dropout)
         self.gru = BiGru(WORD_DIM, width)
         self.dtga = None if chosen.dtga == "off" else Dtga(width, chosen.dropout)
         self.iga = None if chosen.guidance == "none" else Guide(width, chosen.heads)
         self.sentence = Head(width, chosen.dropout)
         self.sharpness = nn.Parameter(torch.tensor(3.0)) if chosen.loss == "info_nce" else None
         self.drop = nn.Dropout(chosen.dropout)
-        self.lesson = nn.ModuleDict()
+        self.train_heads = nn.ModuleDict()
 
-    def prepare(self, facts: Facts) -> None:
+    def prepare(self, info: TrainingSetInfo) -> None:
         """What turns V_M into the common space; only the global constraint looks at it."""
         if self.chosen.global_weight:
-            self.lesson["whole"] = nn.Linear(self.dim, self.dim)
+            self.train_heads["whole"] = nn.Linear(self.dim, self.dim)
 
     def embed_images(self, maps: Maps) -> Tensor:
         """V_MR, (B, dim) unit vectors."""
@@ -225,18 +225,18 @@ class Dove(System):
         """T_RG under the prototypes, (n, dim) unit vectors."""
         return self.guided(*self.read(texts))
 
-    def pair_likeness(self, maps: Maps, texts: Sequence[str]) -> Tensor:
-        """Cosine of each picture with each text that this very picture guides, (B, n). Takes memory for
+    def pair_similarity(self, maps: Maps, texts: Sequence[str]) -> Tensor:
+        """Cosine of each image with each text that this very image guides, (B, n). Takes memory for
         B * n * heads * words * regions numbers. Raises ValueError when nothing guides."""
-        return self.likeness(self.offer(maps), *self.read(texts))
+        return self.similarity(self.offer(maps), *self.read(texts))
 
     def offer(self, maps: Maps) -> Offer:
-        """The pictures' half of `pair_likeness`. Raises ValueError when nothing guides."""
+        """The images' half of `pair_similarity`. Raises ValueError when nothing guides."""
         multi, regions = self.look(maps)
         return Offer(self._picture(multi, regions), self._guide().offer(regions))
 
-    def likeness(self, offer: Offer, words: Tensor, mask: Tensor) -> Tensor:
-        """The rest of `pair_likeness`: B pictures and n texts as `read` gives them -> (B, n)."""
+    def similarity(self, offer: Offer, words: Tensor, mask: Tensor) -> Tensor:
+        """The rest of `pair_similarity`: B images and n texts as `read` gives them -> (B, n)."""
         heard = self._guide().pairs(words, mask, offer.regions)  # (B, n, W)
         texts = _unit(self.sentence(mean_over(words, mask) + heard))
         return (texts * offer.images[:, None]).sum(-1)  # (B, n)
@@ -252,19 +252,21 @@ class Dove(System):
         multi, regions = self.look(batch.maps)
         words, mask = self.read(batch.texts)
         images = self._picture(multi, regions)
-        found = {"rank": self._rank(images, self.guided(words, mask), batch.unclear)}
+        found = {"rank": self._rank(images, self.guided(words, mask), batch.ignore_mask)}
         if self.chosen.guidance == "pair":
             # (B, B), which as vectors over the texts is itself
-            likeness = self.likeness(Offer(images, self._guide().offer(regions)), words, mask)
-            found["pair"] = self._rank(likeness, torch.eye(len(images), device=images.device), batch.unclear)
+            similarity = self.similarity(Offer(images, self._guide().offer(regions)), words, mask)
+            found["pair"] = self._rank(
+                similarity, torch.eye(len(images), device=images.device), batch.ignore_mask
+            )
         if self.chosen.global_weight:
-            whole = _unit(self.lesson["whole"](multi.mean(1)))  # V_M (B, W)
-            constraint = self._rank(whole, _unit(mean_over(words, mask)), batch.unclear)
+            whole = _unit(self.train_heads["whole"](multi.mean(1)))  # V_M (B, W)
+            constraint = self._rank(whole, _unit(mean_over(words, mask)), batch.ignore_mask)
             found["global"] = self.chosen.global_weight * constraint
         return found
 
     def look(self, maps: Maps) -> tuple[Tensor, Tensor]:
-        """Both scales at each place of B pictures, (B, PLACES, W), and their regions, (B, R, W)."""
+        """Both scales at each place of B images, (B, PLACES, W), and their regions, (B, R, W)."""
         kind = self.norm_last.weight.dtype
         middle, last = self.norm_middle(maps.middle.to(kind)), self.norm_last(maps.last.to(kind))
         both = self.drop(torch.cat([middle, last], -1))  # (B, PLACES, 1536)
@@ -272,7 +274,7 @@ class Dove(System):
 
     def read(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """F_G of n texts, (n, T, W), and where there are words, (n, T)."""
-        states, mask = self.words(texts)
+        states, mask = self.word_encoder(texts)
         ahead, back = self.gru(states, mask)  # (n, T, W) each
         if self.dtga is None:
             return (ahead + back) / 2, mask
@@ -291,10 +293,10 @@ class Dove(System):
             raise ValueError('regions do not guide words with guidance "none"')
         return self.iga
 
-    def _rank(self, images: Tensor, texts: Tensor, unclear: Tensor) -> Tensor:
+    def _rank(self, images: Tensor, texts: Tensor, ignore_mask: Tensor) -> Tensor:
         if self.sharpness is None:
-            return triplet(images, texts, self.chosen.margin, unclear)
-        return info_nce(images, texts, self.sharpness.exp().clamp_max(100), unclear)
+            return triplet(images, texts, self.chosen.margin, ignore_mask)
+        return info_nce(images, texts, self.sharpness.exp().clamp_max(100), ignore_mask)
 
 
 def _unit(x: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
-"""GaLR (re-implementation): global and local information fused into one picture vector.
+"""GaLR (re-implementation): global and local information fused into one image vector.
 
 Yuan, Zhang, Tian, Rong, Zhang, Wang, Fu, Sun, "Remote Sensing Cross-Modal Text-Image Retrieval Based on
 Global and Local Information", IEEE Transactions on Geoscience and Remote Sensing 60, 2022.
 
 Theirs, from the paper's figures and the released code:
-- `Mvsa`: a mask drawn from a lower and a higher scale gates the picture's mean feature;
+- `Mvsa`: a mask drawn from a lower and a higher scale gates the image's mean feature;
 - `LocalBranch`: three graph convolutions over salient objects; `drea`, a representation without redundant
   objects and an adjacency in which salient ones count more;
 - `Midf`: both vectors refine themselves, the global one corrects the local one, the corrected local one
@@ -39,15 +39,15 @@ from typing import Any, NamedTuple
 import torch
 from rs_text_search_plugin.models.layers.losses import info_nce, triplet
 from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS
-from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM, BiGru, Words, mean_over
+from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM, BiGru, WordEncoder, mean_over
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .base import GRID, PLACES, Batch, Maps, System
+from .base import GRID, GRID_CELLS, Batch, Maps, System
 
 _, MIDDLE, LAST = CHANNELS
 FUSIONS = ("midf", "midf_released", "sum", "global", "local")
-REACH = 0.5  # in sides of the picture: at this distance the tie between two objects is 1/e
+REACH = 0.5  # in sides of the image: at this distance the tie between two objects is 1/e
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Mvsa(nn.Module):
         super().__init__()
         self.lower, self.higher = nn.Linear(MIDDLE, config.scales), nn.Linear(LAST, config.scales)
         self.mask, self.attend = nn.Linear(2 * config.scales, 1), nn.Linear(2 * config.scales, 1)
-        self.gate = nn.Linear(PLACES, config.dim)
+        self.gate = nn.Linear(GRID_CELLS, config.dim)
         self.solo = nn.Linear(LAST, config.dim)
         self.drop = nn.Dropout(config.dropout)
 
@@ -101,8 +101,8 @@ class Mvsa(nn.Module):
 
 
 class Objects(NamedTuple):
-    """The k most salient objects of B pictures, in that order: rows (B, k, R), salience (B, k) in 0-1, 0 where
-    there is none, and spots (B, k, 2), down and across in sides of the picture."""
+    """The k most salient objects of B images, in that order: rows (B, k, R), salience (B, k) in 0-1, 0 where
+    there is none, and spots (B, k, 2), down and across in sides of the image."""
 
     rows: Tensor
     salience: Tensor
@@ -125,11 +125,11 @@ class SalientObjects(nn.Module):
         """last (B, PLACES, 1024), normalised -> objects, and scene activations (B, PLACES, labels)."""
         activation = self.head(last)  # (B, P, C)
         chance = activation.detach().float().softmax(2)
-        places, salience = peaks(chance, self.config.objects)  # (B, k) each
-        seen = last.take_along_dim(places.unsqueeze(2), 1)  # (B, k, 1024)
+        cells, salience = salient_cells(chance, self.config.objects)  # (B, k) each
+        seen = last.take_along_dim(cells.unsqueeze(2), 1)  # (B, k, 1024)
         feature = self.feature(self.drop(seen))  # (B, k, F)
-        classes = chance.take_along_dim(places.unsqueeze(2), 1).to(feature.dtype)  # (B, k, C)
-        spots = self.spots.to(feature.dtype)[places]  # type: ignore[index]  # (B, k, 2)
+        classes = chance.take_along_dim(cells.unsqueeze(2), 1).to(feature.dtype)  # (B, k, C)
+        spots = self.spots.to(feature.dtype)[cells]  # type: ignore[index]  # (B, k, 2)
         rows = torch.cat([classes, feature, spots], 2)  # (B, k, R = C + F + 2)
         if self.config.drea:
             groups, salience = merging(seen, salience, self.config.same)  # (B, k, k), (B, k)
@@ -168,7 +168,7 @@ class LocalBranch(nn.Module):
         return unit(self.out((share.to(rows.dtype).unsqueeze(1) @ rows).squeeze(1))), activation  # (B, D)
 
 
-def peaks(chance: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def salient_cells(chance: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """chance (B, PLACES, C) of each class at each place -> the `count` clearest peaks: their places and their
     salience (B, count), 0 where there are fewer.
 
@@ -178,8 +178,8 @@ def peaks(chance: Tensor, count: int) -> tuple[Tensor, Tensor]:
     around = fn.max_pool2d(chance.mT.reshape(len(chance), -1, GRID, GRID), 3, 1, 1)  # (B, C, G, G)
     highest = around.flatten(2).gather(1, kind.unsqueeze(1)).squeeze(1)  # (B, P)
     salience = torch.where(best >= highest, best, torch.zeros_like(best))
-    salience, places = salience.sort(stable=True, dim=1, descending=True)
-    return places[:, :count], salience[:, :count]
+    salience, cells = salience.sort(stable=True, dim=1, descending=True)
+    return cells[:, :count], salience[:, :count]
 
 
 def merging(seen: Tensor, salience: Tensor, same: float) -> tuple[Tensor, Tensor]:
@@ -255,11 +255,11 @@ class Galr(System):
         super().__init__(vocabulary, settings)
         self.config = config = GalrSettings(**settings)
         self.dim = config.dim
-        self.lesson = nn.ModuleDict()
+        self.train_heads = nn.ModuleDict()
         self.whole = Mvsa(config) if config.fusion != "local" else None
         self.local = LocalBranch(config) if config.fusion != "global" else None
         self.midf = Midf(config) if config.fusion.startswith("midf") else None
-        self.words = Words(self.tokenizer, config.text, config.dropout)
+        self.word_encoder = WordEncoder(self.tokenizer, config.text, config.dropout)
         self.gru = BiGru(WORD_DIM, config.gru)
         self.sentence = nn.Linear(config.gru, config.dim)
         self.scale = nn.Parameter(torch.tensor(3.0)) if config.loss == "info_nce" else None
@@ -268,7 +268,7 @@ class Galr(System):
         return self._look(maps)[0]
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        states, mask = self.words(texts)
+        states, mask = self.word_encoder(texts)
         forward, backward = self.gru(states, mask)  # (n, T, G) each
         return unit(self.sentence(mean_over((forward + backward) / 2, mask)).float())  # (n, D)
 
@@ -276,9 +276,9 @@ class Galr(System):
         images, activation = self._look(batch.maps)
         texts = self.embed_texts(batch.texts)
         if self.scale is None:
-            found = {"triplet": triplet(images, texts, self.config.margin, batch.unclear)}
+            found = {"triplet": triplet(images, texts, self.config.margin, batch.ignore_mask)}
         else:
-            found = {"info_nce": info_nce(images, texts, self.scale.exp().clamp_max(100), batch.unclear)}
+            found = {"info_nce": info_nce(images, texts, self.scale.exp().clamp_max(100), batch.ignore_mask)}
         if activation is not None:
             found["scene"] = fn.cross_entropy(activation.float().mean(1), batch.labels)
         return found

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import torch
-from rs_text_search_plugin.models.layers.losses import NEVER
+from rs_text_search_plugin.models.layers.losses import MASKED_LOGIT
 from rs_text_search_plugin.models.layers.minilm import SPECIAL, UNKNOWN
 from torch import Tensor
 
 from .base import Batch
 
 
-def strangers(batch: Batch) -> Tensor:
-    """(B, B) bool, picture by text: pairs that surely do not belong together."""
+def certain_negatives(batch: Batch) -> Tensor:
+    """(B, B) bool, image by text: pairs that surely do not belong together."""
     same = batch.images[:, None] == batch.images
     same_text = batch.sentences[:, None] == batch.sentences
-    return ~(batch.unclear | same | same_text)
+    return ~(batch.ignore_mask | same | same_text)
 
 
-def drawn(likeness: Tensor, allowed: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
-    """likeness, allowed (n, m) -> the rows (r,) that allow any column, and for each some columns (r, count),
-    drawn in proportion to exp(likeness), the same perhaps more than once."""
+def drawn(similarity: Tensor, allowed: Tensor, count: int = 1) -> tuple[Tensor, Tensor]:
+    """similarity, allowed (n, m) -> the rows (r,) that allow any column, and for each some columns (r, count),
+    drawn in proportion to exp(similarity), the same perhaps more than once."""
     rows = allowed.any(1).nonzero().flatten()
-    chances = likeness.masked_fill(~allowed, NEVER)[rows].softmax(1)
+    chances = similarity.masked_fill(~allowed, MASKED_LOGIT)[rows].softmax(1)
     return rows, torch.multinomial(chances, count, replacement=True)
 
 

@@ -4,7 +4,7 @@ After Zhang, Li and Mei, "Exploring uni-modal feature learning on entities and r
 cross-modal text-image retrieval", IEEE TGRS 61, 2023. Neither code nor the full text was to be had.
 
 Theirs, from the abstract: transformer encoders joined with CNNs in each modality; mask-guided attention that
-learns the salient regions and words; an entity loss within each modality, where every picture is an image
+learns the salient regions and words; an entity loss within each modality, where every image is an image
 entity and similar texts are merged into one text entity, beside the usual loss between the modalities.
 
 Our inference, everything else: a saliency m in 0-1 of each region and phrase, judged once from what the CNN
@@ -16,7 +16,7 @@ of Zheng et al. (ACM TOMM 2020), one for each modality and nothing shared; simil
 Where we deviate from what we infer: the CNN of the visual side is the frozen backbone, so that training reads
 stored maps; and the classifiers compare with the batch's own entities and a random sample of the others, each
 standing for its share (`sampled` = 0 takes them all). The sparsity of m is measured against the largest m of a
-picture or text: a plain mean could be lowered by shrinking all alike, which changes no vector."""
+image or text: a plain mean could be lowered by shrinking all alike, which changes no vector."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ import torch
 from rs_text_search_plugin.models.layers.attention import attend
 from rs_text_search_plugin.models.layers.losses import info_nce, triplet
 from rs_text_search_plugin.models.layers.resnet50v2 import CHANNELS
-from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM, Words
+from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM, WordEncoder
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .base import GRID, PLACES, Batch, Facts, Maps, System
-from .text_entities import merged
+from rs_text_search_plugin.contracts.arrays import I64
+
+from .base import GRID, GRID_CELLS, Batch, Maps, System, TrainingSetInfo
 
 LOSSES = ("triplet", "info_nce")
 GRAMS = (1, 2, 3)
@@ -84,12 +85,12 @@ class MgrmEl(System):
             raise ValueError(f"loss is one of {LOSSES}, not {config.loss!r}")
         self.dim = config.dim
         self.regions = Regions(config.width, config.dropout)
-        self.words = Words(self.tokenizer, config.text, config.dropout)
-        self.phrases = Phrases(config.width, config.dropout)
+        self.word_encoder = WordEncoder(self.tokenizer, config.text, config.dropout)
+        self.phrase_encoder = PhraseEncoder(config.width, config.dropout)
         self.visual = MaskedEncoder(config, config.visual_mask)
         self.textual = MaskedEncoder(config, config.textual_mask)
         self.sharpness = nn.Parameter(torch.tensor(1 / 0.07).log())  # of info_nce: minus log temperature
-        self.lesson = nn.ModuleDict()
+        self.train_heads = nn.ModuleDict()
 
     def embed_images(self, maps: Maps) -> Tensor:
         return self._look(maps)[0]
@@ -97,23 +98,27 @@ class MgrmEl(System):
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         return self._read(texts)[0]
 
-    def prepare(self, facts: Facts) -> None:
+    def prepare(self, info: TrainingSetInfo) -> None:
         config = self.config
         if config.image_entities:
-            self.lesson["image_entity"] = EntityClassifier(torch.arange(facts.pictures), config)
+            self.train_heads["image_entity"] = EntityClassifier(torch.arange(info.image_count), config)
         if config.text_entities:
-            of = merged(facts.texts, config.theta) if config.merge else np.arange(len(facts.texts))
-            self.lesson["text_entity"] = EntityClassifier(torch.from_numpy(of), config)
+            of = _text_entities(info.texts, config.theta) if config.merge else np.arange(len(info.texts))
+            self.train_heads["text_entity"] = EntityClassifier(torch.from_numpy(of), config)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         config = self.config
         images, seen = self._look(batch.maps)
         texts, read = self._read(batch.texts)
-        found = {"match": self._match(images, texts, batch.unclear)}
+        found = {"match": self._match(images, texts, batch.ignore_mask)}
         if config.image_entities:
-            found["image_entity"] = config.entity_weight * self.lesson["image_entity"](images, batch.images)
+            found["image_entity"] = config.entity_weight * self.train_heads["image_entity"](
+                images, batch.images
+            )
         if config.text_entities:
-            found["text_entity"] = config.entity_weight * self.lesson["text_entity"](texts, batch.sentences)
+            found["text_entity"] = config.entity_weight * self.train_heads["text_entity"](
+                texts, batch.sentences
+            )
         if config.sparsity:
             found["sparsity"] = config.sparsity * (spread(seen) + spread(read))
         return found
@@ -124,17 +129,23 @@ class MgrmEl(System):
         return self.visual(tokens, real)  # type: ignore[no-any-return]
 
     def _read(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        states, real = self.words(texts)
-        return self.textual(self.phrases(states, real), real)  # type: ignore[no-any-return]
+        states, real = self.word_encoder(texts)
+        return self.textual(self.phrase_encoder(states, real), real)  # type: ignore[no-any-return]
 
-    def _match(self, images: Tensor, texts: Tensor, unclear: Tensor) -> Tensor:
+    def _match(self, images: Tensor, texts: Tensor, ignore_mask: Tensor) -> Tensor:
         if self.config.loss == "triplet":
-            return triplet(images, texts, self.config.margin, unclear)
-        return info_nce(images, texts, self.sharpness.exp().clamp_max(100), unclear)
+            return triplet(images, texts, self.config.margin, ignore_mask)
+        return info_nce(images, texts, self.sharpness.exp().clamp_max(100), ignore_mask)
+
+
+def _text_entities(texts: Sequence[str], theta: float) -> I64:
+    from .text_entities import entities  # noqa: PLC0415 - scikit-learn is installed for training only
+
+    return entities(texts, theta)
 
 
 class Regions(nn.Module):
-    """Maps of B pictures -> tokens (B, PLACES, width): stage 3 and stage 2 of each place, and where it is."""
+    """Maps of B images -> tokens (B, PLACES, width): stage 3 and stage 2 of each place, and where it is."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -147,11 +158,11 @@ class Regions(nn.Module):
     def forward(self, maps: Maps) -> Tensor:
         middle, last = (stage.to(self.row.dtype) for stage in maps)
         x = self.last(self.norm_last(last)) + self.middle(self.norm_middle(middle))  # (B, PLACES, W)
-        where = (self.row + self.column).view(PLACES, -1)  # (PLACES, W)
+        where = (self.row + self.column).view(GRID_CELLS, -1)  # (PLACES, W)
         return self.drop(x + where)  # type: ignore[no-any-return]
 
 
-class Phrases(nn.Module):
+class PhraseEncoder(nn.Module):
     """Word states (n, T, 384) and which are real (n, T) -> tokens (n, T, width).
 
     Each is the largest answer, channel by channel, of convolutions over one, two and three pieces (the phrase

@@ -1,28 +1,28 @@
-"""MTGFE-style: a second look at a picture with a text in mind, and a fusion encoder that decides.
+"""MTGFE-style: a reranking at an image with a text in mind, and a fusion encoder that decides.
 
 After Zhang X. et al., "Multi-Task Guided Fusion Encoder" (MTGFE), Remote Sensing 2023, 15(18), 4637. Neither
 code nor full text was to be had: this is in its style.
 
-Theirs, as the abstract states: one joint representation of picture and text, trained with image-text matching
-(ITM), masked language modelling (MLM) and a contrast of the joint representations of two views of a picture
+Theirs, as the abstract states: one joint representation of image and text, trained with image-text matching
+(ITM), masked language modelling (MLM) and a contrast of the joint representations of two views of an image
 (MVJRC); retrieval filtering, so that few pairs need the fusion encoder (filtering.py).
-Our inference, after ALBEF (Li et al., NeurIPS 2021), which these parts point to: texts attend to the picture's
+Our inference, after ALBEF (Li et al., NeurIPS 2021), which these parts point to: texts attend to the image's
 tokens; their first token is the joint representation; both sides are aligned before they are fused, and what is
-aligned finds hard wrong pictures and texts for each pair; 15 % of the words hidden, 80/10/10; InfoNCE between the
+aligned finds hard wrong images and texts for each pair; 15 % of the words hidden, 80/10/10; InfoNCE between the
 joint representations of one text with two views.
 Ours, and why:
 - the towers that filter are those of `compact`, and stay as they are, word states too: it has to run on a laptop;
-- the second look has eyes of its own, a MobileNetV2 trained whole with the tasks. Fusion encoders over what the
+- the reranking has eyes of its own, a MobileNetV2 trained whole with the tasks. Fusion encoders over what the
   towers' backbone had seen ranked no better than the towers: they could not see what those had missed;
 - alignment is by words (alignment.py). A pair's score is what alignment says plus what the fusion encoder adds, and
   ITM is a choice among a right pair and several hard ones instead of yes or no for each;
-- what may belong together, or is of one picture or one sentence, is never a negative: RSICD's pictures share
+- what may belong together, or is of one image or one sentence, is never a negative: RSICD's images share
   captions, and ITM would be taught what is wrong;
 - a hidden word becomes [UNK], as the vocabulary has no other mark; every text hides at least one;
 - MLM and MVJRC see a `share` of a batch, to be less dear;
-- MVJRC also tells a text with its picture from the same text with a wrong one, else the text alone would do;
-- what a word finds in the picture is multiplied by what it asked (`gated`), for matching is a product;
-- all keys and values of the cross-attention depend on the picture alone and are computed once (`keys`)."""
+- MVJRC also tells a text with its image from the same text with a wrong one, else the text alone would do;
+- what a word finds in the image is multiplied by what it asked (`gated`), for matching is a product;
+- all keys and values of the cross-attention depend on the image alone and are computed once (`keys`)."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from typing import Any, NamedTuple
 
 import torch
 from rs_text_search_plugin.models.layers.attention import attend
-from rs_text_search_plugin.models.layers.late_interaction import Alignment, Said
-from rs_text_search_plugin.models.layers.losses import choice, info_nce
-from rs_text_search_plugin.models.layers.minilm import by_length
+from rs_text_search_plugin.models.layers.late_interaction import AlignedText, Alignment
+from rs_text_search_plugin.models.layers.losses import info_nce, symmetric_cross_entropy
+from rs_text_search_plugin.models.layers.minilm import batches_by_length
 from rs_text_search_plugin.models.layers.mobilenetv2 import LAST, MIDDLE, MobileNetV2
 from rs_text_search_plugin.models.layers.word_encoder import WORD_DIM
 from torch import Tensor, nn
 from torch.nn import functional as fn
 
-from .base import Batch, Facts, FusionSystem, Maps, places, shared, split
+from .base import Batch, FusionSystem, Maps, TrainingSetInfo, pool_grid, share_of, text_batches
 from .compact import Compact
-from .masking import drawn, hide, strangers
+from .masking import certain_negatives, drawn, hide
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class MtgfeSettings:
     layers: int = 2
     dropout: float = 0.1
     gated: bool = True
-    """Whether what a word finds in the picture is multiplied by what it asked."""
+    """Whether what a word finds in the image is multiplied by what it asked."""
     itm: float = 1.0
     mlm: float = 0.5
     mvjrc: float = 0.5
     wrong: int = 3
-    """Wrong pictures for each text, and wrong texts for each picture, drawn in proportion to exp(alignment)."""
+    """Wrong images for each text, and wrong texts for each image, drawn in proportion to exp(alignment)."""
     hidden: float = 0.15
     """Share of the words that MLM asks for."""
     share: float = 0.25
@@ -75,7 +75,7 @@ class MtgfeSettings:
 class Read(NamedTuple):
     """n texts, ready to be aligned and fused."""
 
-    said: Said
+    text: AlignedText
     states: Tensor
     """(n, T, width)."""
     mask: Tensor
@@ -85,9 +85,11 @@ class Read(NamedTuple):
         """Some of them, no longer than the longest."""
         mask = self.mask[rows]
         longest = int(mask.sum(1).max())
-        said = Said(*(part.index_select(0, rows) for part in self.said))  # quicker backward than part[rows]
-        said = Said(said.words[:, :longest], said.shares[:, :longest], said.whole)
-        return Read(said, self.states.index_select(0, rows)[:, :longest], mask[:, :longest])
+        text = AlignedText(
+            *(part.index_select(0, rows) for part in self.text)
+        )  # quicker backward than part[rows]
+        text = AlignedText(text.words[:, :longest], text.shares[:, :longest], text.whole)
+        return Read(text, self.states.index_select(0, rows)[:, :longest], mask[:, :longest])
 
 
 class Attention(nn.Module):
@@ -108,7 +110,7 @@ class Attention(nn.Module):
 
 
 class Layer(nn.Module):
-    """Pre-norm transformer layer that looks at a picture between self-attention and MLP."""
+    """Pre-norm transformer layer that looks at an image between self-attention and MLP."""
 
     def __init__(self, settings: MtgfeSettings) -> None:
         super().__init__()
@@ -127,19 +129,19 @@ class Layer(nn.Module):
 
 
 class Mtgfe(Compact, FusionSystem):
-    """`compact`'s towers (`embed_images`, `embed_texts`), the second look (`glance`), what comes of it (`keys`,
-    `match`) and the tasks."""
+    """`compact`'s towers (`embed_images`, `embed_texts`), the reranking (`encode_image`), what comes of it (`keys`,
+    `pair_logits`) and the tasks."""
 
-    still = ("image_head", "text", "text_head")
-    fine = ("eyes",)  # 8 bits cost a third of a point of mR, 16 cost 2 MB
+    frozen = ("image_head", "text", "text_head")
+    half_precision_parts = ("image_encoder",)  # 8 bits cost a third of a point of mR, 16 cost 2 MB
 
     def __init__(self, vocabulary: Sequence[str], settings: Mapping[str, Any]) -> None:
         self.chosen = chosen = MtgfeSettings(**settings)
         super().__init__(vocabulary, chosen.towers)
         self.settings = {**asdict(chosen), "towers": self.settings}
-        self.second = chosen.share if chosen.mvjrc else 0.0
+        self.second_view = chosen.share if chosen.mvjrc else 0.0
         width = chosen.width
-        self.eyes = MobileNetV2()
+        self.image_encoder = MobileNetV2()
         self.norm_middle, self.norm_last = nn.LayerNorm(MIDDLE), nn.LayerNorm(LAST)
         self.middle, self.last = nn.Linear(MIDDLE, width), nn.Linear(LAST, width)
         self.norm_token = nn.LayerNorm(width)
@@ -150,61 +152,67 @@ class Mtgfe(Compact, FusionSystem):
         self.norm_joint = nn.LayerNorm(width)
         self.belongs = nn.Linear(width, 1)
         self.drop = nn.Dropout(chosen.dropout)
-        self.lesson = nn.ModuleDict()
+        self.train_heads = nn.ModuleDict()
 
-    def prepare(self, facts: Facts) -> None:
+    def prepare(self, info: TrainingSetInfo) -> None:
         """The heads of MLM, tied to the table its words come in through, and of MVJRC."""
-        width, dim, table = self.chosen.width, self.chosen.dim, self.text.words
-        lesson = nn.ModuleDict()
+        width, dim, table = self.chosen.width, self.chosen.dim, self.text.word_embedding
+        train_heads = nn.ModuleDict()
         if self.chosen.mlm:
             widen, name = nn.Linear(width, WORD_DIM), nn.Linear(WORD_DIM, table.num_embeddings)
             name.weight = table.weight
-            lesson["mlm"] = nn.Sequential(widen, nn.GELU(), nn.LayerNorm(WORD_DIM), name)
+            train_heads["mlm"] = nn.Sequential(widen, nn.GELU(), nn.LayerNorm(WORD_DIM), name)
         if self.chosen.mvjrc:
-            lesson["mvjrc"] = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, dim))
-        self.lesson = lesson
+            train_heads["mvjrc"] = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, dim))
+        self.train_heads = train_heads
 
-    def learning(self) -> list[nn.Parameter]:
+    def image_parameters(self) -> list[nn.Parameter]:
         """Its own eyes."""
-        return list(self.eyes.parameters())
+        return list(self.image_encoder.parameters())
 
-    def glance(self, x: Tensor) -> Maps:
+    def encode_image(self, x: Tensor) -> Maps:
         """-> (B, places, 96) and (B, places, 1280)."""
-        middle, last = self.eyes(x)
-        return places(middle, last, side=1)
+        middle, last = self.image_encoder(x)
+        return pool_grid(middle, last, side=1)
 
-    def keys(self, maps: Maps) -> Tensor:
-        """For the whole picture and each place, unit vectors for alignment, then keys and values of every layer's
+    def image_keys(self, maps: Maps) -> Tensor:
+        """For the whole image and each place, unit vectors for alignment, then keys and values of every layer's
         cross-attention: (B, 1 + places, dim + layers * 2 * width)."""
         last, middle = self.norm_last(maps.last), self.norm_middle(maps.middle)
         tokens = self.last(self.drop(last)) + self.middle(self.drop(middle))  # (B, S, W)
         tokens = self.norm_token(torch.cat([tokens.mean(1, keepdim=True), tokens], 1))  # (B, 1 + S, W)
-        return torch.cat([self.align.show(tokens), self.pairs(self.drop(tokens))], 2)
+        return torch.cat([self.align.encode_tokens(tokens), self.pairs(self.drop(tokens))], 2)
 
-    def match(self, keys: Tensor, texts: Sequence[str]) -> Tensor:
+    def pair_logits(self, keys: Tensor, texts: Sequence[str]) -> Tensor:
         """keys (P, ...) and P texts, pair by pair -> (P,), what alignment says and the fusion encoder adds. Each
-        distinct text is read once; `keys` of one picture may come expanded."""
+        distinct text is read once; `keys` of one image may come expanded."""
         distinct = {text: number for number, text in enumerate(dict.fromkeys(texts))}
         rows = torch.tensor([distinct[text] for text in texts], device=keys.device)
         read, pictures = self.read(list(distinct)), torch.arange(len(keys), device=keys.device)
-        aligned = self.align.pairs(keys[..., : self.chosen.dim], read.pick(rows).said)
+        aligned = self.align.pairs(keys[..., : self.chosen.dim], read.pick(rows).text)
         return aligned + self._added(keys, pictures, read, rows)
 
-    def compare(self, maps: Iterable[Maps], texts: Sequence[str]) -> Tensor:
+    def similarity_matrix(self, maps: Iterable[Maps], texts: Sequence[str]) -> Tensor:
         """What alignment says of all pairs."""
-        shown = torch.cat([self.keys(some)[..., : self.chosen.dim] for some in maps])
-        parts = [self.align.all(shown, self.read(some).said) for some in split(texts)]
+        tokens = torch.cat([self.image_keys(some)[..., : self.chosen.dim] for some in maps])
+        parts = [self.align.all_pairs(tokens, self.read(some).text) for some in text_batches(texts)]
         return torch.cat([by_words + by_whole for by_words, by_whole in parts], 1)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Alignment, and the tasks whose weight is not 0."""
-        chosen, keys, read = self.chosen, self.keys(batch.maps), self.read(batch.texts)
-        by_words, by_whole = self.align.all(keys[..., : chosen.dim], read.said)  # (B, B) each
-        found = {"align": (choice(by_words, batch.unclear) + choice(by_whole, batch.unclear)) / 2}
+        chosen, keys, read = self.chosen, self.image_keys(batch.maps), self.read(batch.texts)
+        by_words, by_whole = self.align.all_pairs(keys[..., : chosen.dim], read.text)  # (B, B) each
+        found = {
+            "align": (
+                symmetric_cross_entropy(by_words, batch.ignore_mask)
+                + symmetric_cross_entropy(by_whole, batch.ignore_mask)
+            )
+            / 2
+        }
         if chosen.itm:
             aligned = (by_words + by_whole).detach()
-            found["itm"] = chosen.itm * self._itm(keys, read, aligned, strangers(batch))
-        some = torch.arange(shared(len(batch.texts), chosen.share), device=keys.device)
+            found["itm"] = chosen.itm * self._itm(keys, read, aligned, certain_negatives(batch))
+        some = torch.arange(share_of(len(batch.texts), chosen.share), device=keys.device)
         if chosen.mlm:
             found["mlm"] = chosen.mlm * self._mlm(keys, batch, some)
         if chosen.mvjrc:
@@ -217,14 +225,14 @@ class Mtgfe(Compact, FusionSystem):
 
     def _read(self, ids: Tensor, mask: Tensor) -> Read:
         states, mask = self._states(ids, mask)
-        return Read(self.align.say(states, mask), self.drop(self.enter(states)), mask)
+        return Read(self.align.encode_texts(states, mask), self.drop(self.enter(states)), mask)
 
     @torch.no_grad()
     def _states(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(n, T) each -> what the text tower makes of every piece, (n, T, 384), and the mask on its device."""
-        device = self.text.words.weight.device
+        device = self.text.word_embedding.weight.device
         ids, mask = ids.to(device), mask.to(device)
-        order, parts = by_length(mask)
+        order, parts = batches_by_length(mask)
         done = [self.text.states(ids[rows, :longest], mask[rows, :longest]) for rows, longest in parts]
         long = [fn.pad(states, (0, 0, 0, mask.shape[1] - states.shape[1])) for states in done]
         return torch.cat(long)[order.argsort()], mask
@@ -237,8 +245,8 @@ class Mtgfe(Compact, FusionSystem):
         return self.norm_joint(x)  # type: ignore[no-any-return]
 
     def _join(self, keys: Tensor, pictures: Tensor, read: Read, texts: Tensor) -> Tensor:
-        """Numbers of pictures (P,) and of texts (P,) -> the joint representations (P, W)."""
-        order, parts = by_length(read.mask[texts])
+        """Numbers of images (P,) and of texts (P,) -> the joint representations (P, W)."""
+        order, parts = batches_by_length(read.mask[texts])
         joint = torch.cat([
             self._fuse(keys.index_select(0, pictures[rows]), read.pick(texts[rows]))[:, 0] for rows, _ in parts
         ])  # fmt: skip
@@ -249,7 +257,7 @@ class Mtgfe(Compact, FusionSystem):
         return (joint * self.belongs.weight).sum(1) + self.belongs.bias  # (P,)
 
     def _itm(self, keys: Tensor, read: Read, aligned: Tensor, allowed: Tensor) -> Tensor:
-        """Of a text and some pictures, and of a picture and some texts, which belong together?
+        """Of a text and some images, and of an image and some texts, which belong together?
 
         What alignment says has no part in the choice, for it drew the wrong ones: of alternatives drawn in proportion
         to exp(aligned), the softmax of what is added estimates that of the sum over all (Bengio & Senecal 2003)."""
@@ -272,25 +280,25 @@ class Mtgfe(Compact, FusionSystem):
     def _mlm(self, keys: Tensor, batch: Batch, rows: Tensor) -> Tensor:
         """Name the words that were hidden."""
         ids, mask = self.tokenizer.batch([batch.texts[row] for row in rows.tolist()])
-        asked, shown = hide(ids, self.chosen.hidden, len(self.tokenizer.vocabulary))
-        fused = self._fuse(keys[rows], self._read(shown, mask))  # (R, T, W)
-        logits = self.lesson["mlm"](fused[asked.to(fused.device)])  # (asked, V)
+        asked, tokens = hide(ids, self.chosen.hidden, len(self.tokenizer.vocabulary))
+        fused = self._fuse(keys[rows], self._read(tokens, mask))  # (R, T, W)
+        logits = self.train_heads["mlm"](fused[asked.to(fused.device)])  # (asked, V)
         return fn.cross_entropy(logits.float(), ids[asked].to(logits.device))
 
     def _mvjrc(self, keys: Tensor, batch: Batch, read: Read) -> Tensor:
-        """Each of the first texts with one view of its picture finds itself with the other, among others and a wrong
-        picture."""
-        if batch.second is None:
+        """Each of the first texts with one view of its image finds itself with the other, among others and a wrong
+        image."""
+        if batch.second_view is None:
             raise ValueError("MVJRC needs a second view of some pictures")
         count = len(read.mask)
-        other = self.keys(batch.second)[:count]
-        allowed = strangers(batch)[:count, :count]
+        other = self.image_keys(batch.second_view)[:count]
+        allowed = certain_negatives(batch)[:count, :count]
         wrong = torch.multinomial(allowed.T.float() + 1e-9, 1).flatten()
         real = allowed.T.gather(1, wrong[:, None]).flatten()  # false where nothing is allowed
         own = torch.arange(count, device=keys.device)
         views = ((keys, own), (other, own), (other, wrong))
         joints = [
-            self.lesson["mvjrc"](self._join(*seen, read, own)).float() for seen in views
+            self.train_heads["mvjrc"](self._join(*seen, read, own)).float() for seen in views
         ]  # (R, dim) each
         one, two, astray = (fn.normalize(joint, dim=1) for joint in joints)
         near = ~(allowed & allowed.T | torch.eye(count, dtype=torch.bool, device=keys.device))

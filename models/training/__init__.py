@@ -1,1 +1,1 @@
-"""Training, from captioned pictures to a file of weights; never imported at run time."""
+"""Training, from captioned images to a file of weights; never imported at run time."""

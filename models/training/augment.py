@@ -1,4 +1,4 @@
-"""Looks at a picture: as it is, or changed in ways that do not change what is seen from above."""
+"""Looks at an image: as it is, or changed in ways that do not change what is seen from above."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from rs_text_search_plugin.contracts.arrays import U8
 from .datasets import pixels
 
 BILINEAR = Image.Resampling.BILINEAR
-TURNS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
+ROTATIONS = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
 HAZE = (215, 220, 225)
 
 
-def plain(image: Image.Image) -> U8:
-    """The whole picture -> (INPUT_PX, INPUT_PX, 3)."""
+def resized_image(image: Image.Image) -> U8:
+    """The whole image -> (INPUT_PX, INPUT_PX, 3)."""
     return pixels(image.resize((INPUT_PX, INPUT_PX), BILINEAR))
 
 
-def varied(image: Image.Image, rng: np.random.Generator, side: int = INPUT_PX) -> U8:
+def augmented(image: Image.Image, rng: np.random.Generator, side: int = INPUT_PX) -> U8:
     """Mirrored, turned by quarters (north is arbitrary), cropped to 65-100 % a side, at times to less or shrunk
     among its mirror images, now and then coarser, recoloured, grey, off-colour or hazy -> (side, side, 3)."""
     if rng.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if turn := int(rng.integers(4)):
-        image = image.transpose(TURNS[turn - 1])
-    return pixels(_weathered(_recoloured(_cropped(image, rng, side), rng), rng))
+        image = image.transpose(ROTATIONS[turn - 1])
+    return pixels(_degrade(_jitter_colours(_random_crop(image, rng, side), rng), rng))
 
 
-def weathered(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Turned, mirrored, recoloured, now and then grey, off-colour, hazy or coarse; what is in it stays in it."""
+def augmented_whole(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Turned, mirrored, recoloured, now and then grey, off-colour, hazy or coarse, but never cropped."""
     if rng.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if turn := int(rng.integers(4)):
-        image = image.transpose(TURNS[turn - 1])
+        image = image.transpose(ROTATIONS[turn - 1])
     if rng.random() < 0.2:
         small = int(image.width * rng.uniform(0.4, 0.8))
         image = image.resize((small, small), BILINEAR).resize(image.size, BILINEAR)
-    return _weathered(_recoloured(image, rng), rng)
+    return _degrade(_jitter_colours(image, rng), rng)
 
 
-def _cropped(image: Image.Image, rng: np.random.Generator, side: int) -> Image.Image:
+def _random_crop(image: Image.Image, rng: np.random.Generator, side: int) -> Image.Image:
     chance = rng.random()
     if chance < 0.1:
-        image = _mirrored_around(image, rng.uniform(0.1, 0.5))
+        image = _reflect_pad(image, rng.uniform(0.1, 0.5))
     share = rng.uniform(0.65, 1.0) if chance < 0.9 else rng.uniform(0.5, 0.65)
     width, height = round(image.width * share), round(image.height * share)
     x, y = int(rng.integers(image.width - width + 1)), int(rng.integers(image.height - height + 1))
@@ -56,21 +56,21 @@ def _cropped(image: Image.Image, rng: np.random.Generator, side: int) -> Image.I
     return image.resize((side, side), BILINEAR, box=box)
 
 
-def _mirrored_around(image: Image.Image, more: float) -> Image.Image:
-    """The picture with so much of its side added all around, mirrored at the edges."""
+def _reflect_pad(image: Image.Image, more: float) -> Image.Image:
+    """The image with so much of its side added all around, mirrored at the edges."""
     array = pixels(image)
     rim = round(more * min(array.shape[:2]))
     return Image.fromarray(np.pad(array, ((rim, rim), (rim, rim), (0, 0)), "reflect"))
 
 
-def _recoloured(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def _jitter_colours(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     for change in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
         if rng.random() < 0.6:
             image = change(image).enhance(rng.uniform(0.65, 1.35))
     return image
 
 
-def _weathered(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+def _degrade(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     chance = rng.random()
     if chance < 0.06:
         return image.convert("L").convert("RGB")

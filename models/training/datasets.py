@@ -1,6 +1,6 @@
-"""Captioned and labelled images: JSONL rows beside a folder or tar files of pictures.
+"""Captioned and labelled images: JSONL rows beside a folder or tar files of images.
 
-A row is `{"image", "split", "label", "captions": [...]}`, with optional further texts of the same picture
+A row is `{"image", "split", "label", "captions": [...]}`, with optional further texts of the same image
 under `paraphrases` and `rsitmd_captions`. Image names are compared without their extension, so a row may say
 `.jpg` where the tar holds `.webp`."""
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """One picture and what is said about it."""
+    """One image and what is said about it."""
 
     image: str
     split: str
@@ -43,7 +43,7 @@ class Row:
 
 
 class ImageStore:
-    """Reads pictures by name out of folders and tar files. A name's extension does not count."""
+    """Reads images by name out of folders and tar files. A name's extension does not count."""
 
     def __init__(self, places: Sequence[Path]) -> None:
         self._where: dict[str, tuple[Path, int, int]] = {}
@@ -61,7 +61,7 @@ class ImageStore:
         self._where.update(other._where)
 
     def read(self, name: str) -> Image:
-        """The picture as RGB. Raises ModelError when there is none of that name."""
+        """The image as RGB. Raises ModelError when there is none of that name."""
         from PIL import Image  # noqa: PLC0415 - needed to train and evaluate, not to search
 
         try:
@@ -81,7 +81,7 @@ class ImageStore:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows and where their pictures are; `name` is the JSONL's stem."""
+    """Rows and where their images are; `name` is the JSONL's stem."""
 
     name: str
     rows: tuple[Row, ...]

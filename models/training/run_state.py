@@ -13,21 +13,21 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Kept:
-    """After `epoch`: counters, the best figures so far, weights, their moving average, the optimiser's state."""
+class RunState:
+    """After `epoch`: steps done, the best figures so far, weights, their moving average, the optimiser's state."""
 
     epoch: int
     step: int
     best: dict[str, float]
-    now: dict[str, Tensor]
-    average: dict[str, Tensor]
+    weights: dict[str, Tensor]
+    ema: dict[str, Tensor]
     optimiser: dict[int, dict[str, Tensor]]
 
 
-def keep(path: Path, state: Kept) -> None:
+def save(path: Path, state: RunState) -> None:
     """Write it, whole or not at all."""
-    tensors = {f"now.{name}": value for name, value in state.now.items()}
-    tensors |= {f"average.{name}": value for name, value in state.average.items()}
+    tensors = {f"weights.{name}": value for name, value in state.weights.items()}
+    tensors |= {f"ema.{name}": value for name, value in state.ema.items()}
     for number, parts in state.optimiser.items():
         tensors |= {f"adam.{number}|{name}": value for name, value in parts.items()}
     header = {"epoch": str(state.epoch), "step": str(state.step), "best": json.dumps(state.best)}
@@ -36,23 +36,28 @@ def keep(path: Path, state: Kept) -> None:
     part.replace(path)
 
 
-def kept(path: Path, device: torch.device) -> Kept:
-    """Read what `keep` wrote."""
+def load(path: Path, device: torch.device) -> RunState:
+    """Read what `save` wrote."""
     with safe_open(path, "pt") as file:
         header = file.metadata()
     tensors = load_file(path, device=str(device))
-    optimiser: dict[int, dict[str, Tensor]] = {}
-    for name, value in _part(tensors, "adam.").items():
-        number, kind = name.split("|")
-        optimiser.setdefault(int(number), {})[kind] = value
-    return Kept(
-        int(header["epoch"]),
-        int(header["step"]),
-        json.loads(header["best"]),
-        _part(tensors, "now."),
-        _part(tensors, "average."),
-        optimiser,
+    return RunState(
+        epoch=int(header["epoch"]),
+        step=int(header["step"]),
+        best=json.loads(header["best"]),
+        weights=_part(tensors, "weights."),
+        ema=_part(tensors, "ema."),
+        optimiser=_optimiser(_part(tensors, "adam.")),
     )
+
+
+def _optimiser(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """`NUMBER|KIND` -> tensors by the parameter's number."""
+    found: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        number, kind = name.split("|")
+        found.setdefault(int(number), {})[kind] = value
+    return found
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -2,8 +2,8 @@
 
     python -m tests.bench.choices MODEL JSONL[:IMAGES]
 
-The arithmetic of the backbone, for every way that this machine has; the side of pictures; the mean over four quarter
-turns; and how much of what is due to hubs is taken off. Some minutes."""
+The arithmetic of the backbone, for every way that this machine has; the side of images; the mean over four quarter
+turns; and the weights of hub correction. Some minutes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
-from rs_text_search_plugin.models.evaluation.hub_correction import Hubs, hubness
-from rs_text_search_plugin.models.evaluation.retrieval import embed_texts, recalls, recalls_of
-from rs_text_search_plugin.models.inference.encoder import TorchEncoder, likeness
-from rs_text_search_plugin.models.inference.runtime import Choice
-from rs_text_search_plugin.models.registry import load
+from rs_text_search_plugin.models.evaluation.hub_correction import HubCentres, hubness, read_hub_centres
+from rs_text_search_plugin.models.evaluation.retrieval import embed_texts, recalls, recalls_from_scores
+from rs_text_search_plugin.models.inference.runtime import RuntimeChoice
+from rs_text_search_plugin.models.registry import load, weights_of
 from rs_text_search_plugin.models.training.datasets import open_dataset, pixels
 
 from rs_text_search_plugin.contracts.arrays import F32, U8
@@ -26,11 +24,11 @@ from .encoder import possible, seeing
 from .results import table
 
 SIDES = (160, 224, 256)
-SHARES = (0.0, 0.4, 0.6, 0.8, 1.0)
+WEIGHTS = (0.0, 0.4, 0.6, 0.8, 1.0)
 
 
 def main(model: str, data: str) -> None:
-    """Print a table of the choices and one of the hubs' shares."""
+    """Print a table of the choices and one of the weights of hub correction."""
     dataset = open_dataset(data)
     rows = dataset.split("val")
     captions = [caption for row in rows for caption in row.captions]
@@ -38,45 +36,43 @@ def main(model: str, data: str) -> None:
     tiles = np.stack([pixels(dataset.images.read(row.image)) for row in rows])
     shipped = load(model, "cpu")
     texts, images = embed_texts(shipped, captions), shipped.images(tiles)
-    lines = [_line("as shipped", shipped, images, texts, owners)]
-    for label, encoder, seen in _otherwise(model, tiles):
-        lines.append(_line(label, encoder, seen, texts, owners))
+    lines = [_line("as shipped", images, texts, owners)]
+    for label, seen in _otherwise(model, tiles):
+        lines.append(_line(label, seen, texts, owners))
     turned = sum((shipped.images(np.rot90(tiles, turns, (1, 2))) for turns in range(1, 4)), images)
-    lines.append(_line("mean over quarter turns", shipped, unit(turned), texts, owners))
-    print(table(["choice", "mR", "by the cosine"], lines))
-    if shipped.hubs:
-        shares = _shares(shipped.hubs, images, texts, owners)
-        print(table(["taken off pictures \\ texts", *map(str, SHARES)], shares))
+    lines.append(_line("mean over quarter turns", unit(turned), texts, owners))
+    print(table(["choice", "mR"], lines))
+    if centres := read_hub_centres(weights_of(model)):
+        shares = _weights(centres, images, texts, owners)
+        print(table(["hub correction: weight for images \\ texts", *map(str, WEIGHTS)], shares))
 
 
-def _otherwise(model: str, tiles: U8) -> Iterator[tuple[str, TorchEncoder, F32]]:
+def _otherwise(model: str, tiles: U8) -> Iterator[tuple[str, F32]]:
     for name, kind in possible(model):
-        encoder = seeing(model, Choice(name, kind, ""))
-        yield f"{name} in {kind}", encoder, encoder.images(tiles)
+        encoder = seeing(model, RuntimeChoice(name, kind, ""))
+        yield f"{name} in {kind}", encoder.images(tiles)
     for side in SIDES:
         encoder = seeing(model, side=side)
-        yield f"{side} px", encoder, encoder.images(tiles)
+        yield f"{side} px", encoder.images(tiles)
 
 
-def _line(label: str, encoder: TorchEncoder, images: F32, texts: F32, owners: np.ndarray) -> Sequence[str]:
-    matched = likeness(encoder, images, texts)
-    whole, cosine = recalls_of(matched, matched.T, owners), recalls(images, texts, owners)
-    line = label, f"{whole['mr']:.2f}", f"{cosine['mr']:.2f}"
+def _line(label: str, images: F32, texts: F32, owners: np.ndarray) -> Sequence[str]:
+    line = label, f"{recalls(images, texts, owners)['mr']:.2f}"
     print(*line, flush=True, file=sys.stderr)
     return line
 
 
-def _shares(found: Hubs, images: F32, texts: F32, owners: np.ndarray) -> list[Sequence[str]]:
-    """mR for shares of hubness taken off pictures (a line) and texts (a column)."""
-    plain = images @ texts.T
-    off_pictures = hubness(torch.from_numpy(images), found.texts, found.text_shares).numpy()  # (n,)
-    off_texts = hubness(torch.from_numpy(texts), found.images, found.image_shares).numpy()  # (m,)
+def _weights(centres: HubCentres, images: F32, texts: F32, owners: np.ndarray) -> list[Sequence[str]]:
+    """mR for weights of the hubness of images (a line) and of texts (a column)."""
+    cosine = images @ texts.T
+    of_images = hubness(images, centres.texts, centres.text_shares)  # (n,)
+    of_texts = hubness(texts, centres.images, centres.image_shares)  # (m,)
 
-    def recall(pictures: float, queries: float) -> str:
-        matched = plain - pictures * off_pictures[:, None] - queries * off_texts
-        return f"{recalls_of(matched, matched.T, owners)['mr']:.2f}"
+    def recall(image_weight: float, text_weight: float) -> str:
+        corrected = cosine - image_weight * of_images[:, None] - text_weight * of_texts
+        return f"{recalls_from_scores(corrected, corrected.T, owners)['mr']:.2f}"
 
-    return [[str(one), *(recall(one, other) for other in SHARES)] for one in SHARES]
+    return [[str(one), *(recall(one, other) for other in WEIGHTS)] for one in WEIGHTS]
 
 
 if __name__ == "__main__":

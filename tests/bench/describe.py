@@ -1,8 +1,8 @@
-"""Descriptions of val pictures: how often the first tags name the right scene, which are taken for which, and examples.
+"""Descriptions of val images: how often the first tags name the right scene, which are taken for which, and examples.
 
     python -m tests.bench.describe MODEL JSONL[:IMAGES] [--examples 12]
 
-All val pictures are laid out as one raster, indexed, and described as the engine does it for a click on the map.
+All val images are laid out as one raster, indexed, and described as the engine does it for a click on the map.
 scene_tags.toml says which tags name which class; tags that name none (water, red roofs) are passed over.
 """
 
@@ -28,7 +28,7 @@ WORST = 15
 
 @dataclass(frozen=True)
 class Judged:
-    """A description of a picture of class `label`, and of its tags those that name a class."""
+    """A description of an image of class `label`, and of its tags those that name a class."""
 
     label: str
     image: str
@@ -39,7 +39,7 @@ class Judged:
 
 
 def judged(label: str, image: str, said: Description, names: dict[str, list[str]]) -> Judged:
-    """Compares a description with the picture's class."""
+    """Compares a description with the image's class."""
     naming = {tag for group in names.values() for tag in group}
     scenes = tuple(tag.name for tag in said.tags if tag.name in naming)
     rank = next((place for place, tag in enumerate(scenes, start=1) if tag in names[label]), 99)

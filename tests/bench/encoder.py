@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from rs_text_search_plugin.models import checkpoint, registry
 from rs_text_search_plugin.models.inference import encoder, runtime
-from rs_text_search_plugin.models.inference.runtime import Choice
+from rs_text_search_plugin.models.inference.runtime import RuntimeChoice
 
 from rs_text_search_plugin.contracts.arrays import F32, U8
 
@@ -76,7 +76,9 @@ def photo_tiles(count: int, side: int) -> U8:
 
 def ways(model: str, tiles: U8, rounds: int) -> None:
     """Tiles/s of every way, their ratio to torch in fp32, and the cosine of their vectors to its."""
-    encoders = {f"{name} {kind}": seeing(model, Choice(name, kind, "")) for name, kind in possible(model)}
+    encoders = {
+        f"{name} {kind}": seeing(model, RuntimeChoice(name, kind, "")) for name, kind in possible(model)
+    }
     vectors = {name: one.images(tiles) for name, one in encoders.items()}  # warms up, too
     seconds: dict[str, list[float]] = {name: [] for name in encoders}
     for _ in range(rounds):
@@ -96,19 +98,19 @@ def ways(model: str, tiles: U8, rounds: int) -> None:
 
 def possible(model: str) -> list[tuple[str, str]]:
     """The ways to run the backbone that this machine and this model have."""
-    measured = bool(checkpoint.load(registry.weights_of(model)).backbone.peaks.all())
-    lacking = {"OpenVINO"} if runtime.openvino_lack() else set()
+    measured = bool(checkpoint.load(registry.weights_of(model)).backbone.activation_ranges.all())
+    lacking = {"OpenVINO"} if runtime.why_no_openvino() else set()
     lacking |= set() if runtime.has_bf16(CPU) else {"bf16"}
     lacking |= set() if runtime.has_int8() and measured else {"int8"}
     return [way for way in WAYS if not lacking & set(way)]
 
 
-def seeing(model: str, choice: Choice | None = None, side: int = 0) -> encoder.TorchEncoder:
-    """The model's encoder with its backbone run some way, over pictures of some side; its own unless told."""
+def seeing(model: str, choice: RuntimeChoice | None = None, side: int = 0) -> encoder.TorchEncoder:
+    """The model's encoder with its backbone run some way, over images of some side; its own unless told."""
     system = checkpoint.load(registry.weights_of(model))
     size = side or registry.entries()[model]["size_px"]
     found = encoder.TorchEncoder(
-        model, encoder.Seeing(system, CPU, choice), "0" * 64, dim=system.dim, size=size, device=CPU
+        model, encoder.SystemTowers(system, CPU, choice), "0" * 64, dim=system.dim, size=size, device=CPU
     )
     found.hubs = system.hubs
     return found

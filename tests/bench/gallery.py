@@ -1,4 +1,4 @@
-"""The val pictures of a data set as an encoder sees them, kept under build/bench: every bench embeds them once."""
+"""The val images of a data set as an encoder sees them, kept under build/bench: every bench embeds them once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DOVE's two forms of regional guidance: what a query costs, what a picture takes on disk, and how well they rank.
+"""DOVE's two forms of regional guidance: what a query costs, what an image takes on disk, and how well they rank.
 
 python -m tests.bench.guidance [--tiles 1000 10000]
 python -m tests.bench.guidance --recall WEIGHTS JSONL:IMAGES     of a `dove:pair_guidance`, on val, in some minutes
@@ -16,18 +16,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from rs_text_search_plugin.models import checkpoint
-from rs_text_search_plugin.models.evaluation.retrieval import recalls_of
-from rs_text_search_plugin.models.inference.runtime import precision, sight
+from rs_text_search_plugin.models.evaluation.retrieval import recalls_from_scores
+from rs_text_search_plugin.models.inference.runtime import backbone_runner, inference_autocast
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.systems.dove import Dove, Offer
-from rs_text_search_plugin.models.training.augment import plain
+from rs_text_search_plugin.models.training.augment import resized_image
 from rs_text_search_plugin.models.training.datasets import open_dataset
 
 QUERY = "many white storage tanks stand beside a river and some green trees"
 SOME = 64
-"""Pictures and texts that are compared at once."""
+"""Images and texts that are compared at once."""
 BLOCK = 500
-"""Pictures at a time, so that a query takes no more memory the more pictures there are. Their keys and values
+"""Images at a time, so that a query takes no more memory the more images there are. Their keys and values
 (55 MB) are more than a cache holds, so that the same block can stand for all."""
 
 
@@ -43,7 +43,7 @@ def milliseconds(work, times=5):
 
 
 def offered(model):
-    """What BLOCK made-up pictures bring to every pair."""
+    """What BLOCK made-up images bring to every pair."""
     regions = model.regions.prototypes() + torch.randn(BLOCK, model.chosen.regions, model.dim)
     return Offer(torch.randn(BLOCK, model.dim), model.iga.offer(regions))
 
@@ -56,19 +56,21 @@ def recall(weights, data):
     captions = [caption for row in rows for caption in row.captions]
     owners = np.repeat(np.arange(len(rows)), [len(row.captions) for row in rows])
     distinct, place = np.unique(captions, return_inverse=True)
-    look, likeness = sight(model.backbone, cpu), {"prototypes": [], "pair": []}
+    look, similarity = backbone_runner(model.backbone, cpu), {"prototypes": [], "pair": []}
     texts = [list(distinct[i : i + SOME]) for i in range(0, len(distinct), SOME)]
-    with precision(cpu):
+    with inference_autocast(cpu):
         read = [model.read(some) for some in texts]
         guided = torch.cat([model.guided(*some) for some in read])
         for start in range(0, len(rows), SOME):
-            tiles = np.stack([plain(dataset.images.read(row.image)) for row in rows[start : start + SOME]])
+            tiles = np.stack(
+                [resized_image(dataset.images.read(row.image)) for row in rows[start : start + SOME]]
+            )
             offer = model.offer(look(torch.from_numpy(tiles)))
-            likeness["prototypes"].append(offer.images.float() @ guided.float().T)
-            likeness["pair"].append(torch.cat([model.likeness(offer, *some) for some in read], 1))
-    for form, parts in likeness.items():
+            similarity["prototypes"].append(offer.images.float() @ guided.float().T)
+            similarity["pair"].append(torch.cat([model.similarity(offer, *some) for some in read], 1))
+    for form, parts in similarity.items():
         by_image = torch.cat(parts).float().numpy()[:, place]
-        print(f"{form}: mR {recalls_of(by_image, by_image.T, owners)['mr']:.2f}")
+        print(f"{form}: mR {recalls_from_scores(by_image, by_image.T, owners)['mr']:.2f}")
 
 
 def main():
@@ -84,7 +86,7 @@ def main():
     with torch.inference_mode():
         read, block = model.read([QUERY]), offered(model)
         print(f"reading {len(read[0][0])} pieces: {milliseconds(lambda: model.read([QUERY])):.1f} ms")
-        paired = milliseconds(lambda: model.likeness(block, *read)) / BLOCK
+        paired = milliseconds(lambda: model.similarity(block, *read)) / BLOCK
         for tiles in args.tiles:
             vectors = torch.randn(tiles, model.dim)
             alone = milliseconds(lambda vectors=vectors: vectors @ model.guided(*read).T)

@@ -31,14 +31,16 @@ def main() -> None:
     if args.index:
         print(peak_of_indexing(args.index))
         return
-    peaks = []
+    activation_ranges = []
     with tempfile.TemporaryDirectory() as folder:
         for height in (args.side, args.side * args.times):
             path = write_photo(Path(folder) / f"{height}.tif", args.side, height)
             command = [sys.executable, "-m", "tests.bench.memory", "--index", str(path)]
-            peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-            print(f"{args.side} x {height} px: {peaks[-1] / 1e6:.0f} MB at most", flush=True)
-    print(f"ratio {peaks[1] / peaks[0]:.2f}")
+            activation_ranges.append(
+                int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            )
+            print(f"{args.side} x {height} px: {activation_ranges[-1] / 1e6:.0f} MB at most", flush=True)
+    print(f"ratio {activation_ranges[1] / activation_ranges[0]:.2f}")
 
 
 def peak_of_indexing(raster: str) -> int:

@@ -1,9 +1,9 @@
-"""A mosaic of captioned pictures, indexed and searched: how often is the right tile among the best ten?
+"""A mosaic of captioned images, indexed and searched: how often is the right tile among the best ten?
 
     python -m tests.bench.mosaic JSONL:IMAGES [--split val] [--captions 1000] [--model compact] [--rerank]
 
-IMAGES is a folder, or tar files joined by commas. Every picture becomes one tile, so that a tile's id is its
-row. Captions are often true of many pictures (“many buildings are in a residential area”), hence the last
+IMAGES is a folder, or tar files joined by commas. Every image becomes one tile, so that a tile's id is its
+row. Captions are often true of many images (“many buildings are in a residential area”), hence the last
 figure: how many of the best ten carry the same scene label.
 """
 
@@ -32,7 +32,7 @@ from rs_text_search_plugin.engine.service.jobs import Job
 from tests.bench.gallery import FOLDER
 
 SIDE = 224
-"""Side of a picture in the mosaic, px."""
+"""Side of an image in the mosaic, px."""
 COLUMNS = 32
 BEST = 10
 
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def write_mosaic(path: Path, dataset: Dataset, rows: Sequence[Row]) -> Path:
-    """Lays the pictures side by side, row by row."""
+    """Lays the images side by side, row by row."""
     path.parent.mkdir(parents=True, exist_ok=True)
     height = SIDE * ceil(len(rows) / COLUMNS)
     place = {"crs": "EPSG:32631", "transform": from_origin(500_000, 4_600_000, 0.5, 0.5)}
@@ -74,7 +74,7 @@ def write_mosaic(path: Path, dataset: Dataset, rows: Sequence[Row]) -> Path:
 
 
 def indexed(encoder: Encoder, dataset: Dataset) -> Index:
-    """The index of all val pictures as one raster; ids are row numbers. Kept under build/bench and used again."""
+    """The index of all val images as one raster; ids are row numbers. Kept under build/bench and used again."""
     raster = FOLDER / f"{dataset.name}-val.tif"
     if not raster.is_file():
         write_mosaic(raster, dataset, dataset.split("val"))
@@ -86,7 +86,7 @@ def indexed(encoder: Encoder, dataset: Dataset) -> Index:
 def measure(
     mosaic: Index, encoder: Encoder, rows: Sequence[Row], captions: int, reranker: Reranker | None = None
 ) -> None:
-    """Searches for captions and prints where their own picture came out."""
+    """Searches for captions and prints where their own image came out."""
     pairs = [(number, caption) for number, row in enumerate(rows) for caption in row.captions]
     chosen = np.random.default_rng(0).permutation(len(pairs))[:captions]
     ranks, same, seconds = [], [], []

@@ -1,9 +1,9 @@
-"""Texts that differ in one thing: how often the right one fits a picture better.
+"""Texts that differ in one thing: how often the right one fits a image better.
 
     python -m tests.bench.pairs MODEL JSONL[:IMAGES]... [--list]    e.g. compact rsicd.jsonl ucm.jsonl
 
-tests/bench/pairs.toml holds the pairs and says how pictures are chosen. `prefers`: the picture's own text scores higher
-than the other; `ranks`: the text scores its own pictures higher than the other's, in a search for it (area under the
+tests/bench/pairs.toml holds the pairs and says how images are chosen. `prefers`: the image's own text scores higher
+than the other; `ranks`: the text scores its own images higher than the other's, in a search for it (area under the
 curve). Both are means of the two sides, so that a text which always scores higher gains nothing: chance is 50 %.
 """
 
@@ -34,7 +34,7 @@ LEAST = 2
 
 @dataclass(frozen=True)
 class Pair:
-    """Two texts and the rows, of one gallery, of the pictures that show the one or the other."""
+    """Two texts and the rows, of one gallery, of the images that show the one or the other."""
 
     kind: str
     a: str

@@ -1,4 +1,4 @@
-"""tests/bench/people_words.toml: what people type, and which pictures of a val gallery answer it."""
+"""tests/bench/people_words.toml: what people type, and which images of a val gallery answer it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def places() -> list[Place]:
 
 
 def shown(place: Place, name: str, rows: Sequence[Row]) -> tuple[Mask, Mask]:
-    """Which of the n pictures show a place, and which may do so: another scene, whose captions use all the words of
+    """Which of the n images show a place, and which may do so: another scene, whose captions use all the words of
     one of its queries."""
     yes = np.array([row.label in place.labels[name] for row in rows])
     wordings = [stems(query) for query in place.queries]

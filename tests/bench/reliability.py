@@ -1,8 +1,8 @@
-"""What scores are worth on mosaics of val pictures: how often is a place right that scores 80?
+"""What scores are worth on mosaics of val images: how often is a place right that scores 80?
 
     python -m tests.bench.reliability MODEL JSONL[:IMAGES]... [--mosaics 60] [--svg FILE]
 
-All val pictures of a data set are laid out as one raster and indexed; mosaics are draws of its tiles that hold some of
+All val images of a data set are laid out as one raster and indexed; mosaics are draws of its tiles that hold some of
 the scenes only. Queries are those of people_words.toml. A tile is right when its scene answers the query, nobody can
 tell when it is another scene whose captions use the words of one of the place's queries, and wrong otherwise. A query
 is absent when no tile of the mosaic is right or doubtful. Scores are made as `search` makes them.
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def queries(encoder: Encoder, name: str, rows: Sequence[Row]) -> Queries:
-    """What people type, and the pictures that show it."""
+    """What people type, and the images that show it."""
     chosen: list[Place] = [place for place in places() if name in place.labels]
     texts = [repaired(query) for place in chosen for query in place.queries]
     truth = [shown(place, name, rows) for place in chosen for _ in place.queries]
@@ -88,7 +88,7 @@ def queries(encoder: Encoder, name: str, rows: Sequence[Row]) -> Queries:
 
 
 def mosaics(rows: Sequence[Row], count: int) -> Iterator[npt.NDArray[np.intp]]:
-    """Rows of the tiles of each mosaic: up to LARGEST pictures of one to three quarters of the scenes."""
+    """Rows of the tiles of each mosaic: up to LARGEST images of one to three quarters of the scenes."""
     draw, labels = np.random.default_rng(0), np.array([row.label for row in rows])
     scenes = np.unique(labels)
     for _ in range(count):

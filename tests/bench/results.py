@@ -46,11 +46,11 @@ FILTER = """
 ## Retrieval filtering: a first stage proposes, MTGFE-style's fusion encoder decides
 
 `evaluate FIRST --rerank mtgfe --candidates K`: each query's K best are ordered by the fusion encoder's
-logit plus a weight times the first stage's likeness. Milliseconds a query on 2 cores that also trained a
-model, pictures' keys at hand, texts not.
+logit plus a weight times the first stage's similarity. Milliseconds a query on 2 cores that also trained a
+model, images' keys at hand, texts not.
 """
 SAMPLE = """
-Up to all pictures as candidates, text to image, on 40 captions:
+Up to all images as candidates, text to image, on 40 captions:
 """
 ABLATIONS = """
 ## Ablations

@@ -1,9 +1,9 @@
-"""How retrieval holds as pictures get coarser, closer, hazy, dull, off-colour or turned.
+"""How retrieval holds as images get coarser, closer, hazy, dull, off-colour or turned.
 
-    python -m tests.bench.robustness MODEL JSONL[:IMAGES] [--pictures 400]
+    python -m tests.bench.robustness MODEL JSONL[:IMAGES] [--images 400]
 
-A fixed draw of captioned val pictures is changed in one way after another and searched with its own captions. Prints
-mR of evaluation.py and the share of pictures whose scene is ranked first, and both against the untouched pictures. The
+A fixed draw of captioned val images is changed in one way after another and searched with its own captions. Prints
+mR of evaluation.py and the share of images whose scene is ranked first, and both against the untouched images. The
 engine's contrast stretch, which undoes most of haze and dullness when a whole raster has it, is left out.
 """
 
@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 from rs_text_search_plugin.models.evaluation.retrieval import embed_texts, recalls
-from rs_text_search_plugin.models.label_prompts import phrases as model_phrases
+from rs_text_search_plugin.models.label_prompts import label_prompts
 from rs_text_search_plugin.models.registry import load
 from rs_text_search_plugin.models.training.datasets import Row, open_dataset, pixels
 
@@ -41,7 +41,7 @@ def closer(picture: Picture, share: float) -> Picture:
 
 
 def farther(picture: Picture) -> Picture:
-    """Things half as large: the picture amid its mirror images, as there is nothing else to put around it."""
+    """Things half as large: the image amid its mirror images, as there is nothing else to put around it."""
     tile, half = pixels(picture), [(side // 2, side - side // 2) for side in (picture.height, picture.width)]
     return Image.fromarray(np.pad(tile, [*half, (0, 0)], mode="symmetric"))
 
@@ -107,12 +107,12 @@ CHANGES: dict[str, Change] = {
 
 
 class Bench:
-    """Texts and truth of the drawn pictures, embedded once."""
+    """Texts and truth of the drawn images, embedded once."""
 
     def __init__(self, encoder: Encoder, rows: Sequence[Row]) -> None:
         captions = [caption for row in rows for caption in row.captions]
         scenes = sorted({row.label for row in rows})
-        names = [model_phrases().labels.get(scene, (scene,))[0] for scene in scenes]
+        names = [label_prompts().labels.get(scene, (scene,))[0] for scene in scenes]
         self.captions, self.scenes = embed_texts(encoder, captions), embedded(encoder, names)
         self.owners = np.repeat(np.arange(len(rows)), [len(row.captions) for row in rows])
         self.labels = np.array([scenes.index(row.label) for row in rows])
@@ -124,7 +124,7 @@ class Bench:
 
 
 def embed(encoder: Encoder, pictures: Sequence[Picture], change: Change) -> F32:
-    """(n, dim) of the changed pictures."""
+    """(n, dim) of the changed images."""
     parts = (pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH))
     return np.concatenate([encoder.images(np.stack([pixels(change(one)) for one in part])) for part in parts])
 

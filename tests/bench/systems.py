@@ -19,8 +19,7 @@ from typing import Any
 
 import numpy as np
 from rs_text_search_plugin.models.evaluation.retrieval import Rerank, embed_images, embed_texts, evaluate
-from rs_text_search_plugin.models.inference.encoder import likeness
-from rs_text_search_plugin.models.inference.fusion_reranker import filtered, open_scores
+from rs_text_search_plugin.models.inference.fusion_reranker import open_pair_scorer, rerank_top_k
 from rs_text_search_plugin.models.registry import available, entries, load, weights_of
 from rs_text_search_plugin.models.training.datasets import open_dataset, pixels
 from rs_text_search_plugin.models.training.pipeline import Options, train
@@ -33,7 +32,7 @@ BEHIND = 16
 """Candidates when a run is judged as a reranker."""
 
 SAMPLE = 40
-"""Captions that are scored against all pictures: all of them would take hours."""
+"""Captions that are scored against all images: all of them would take hours."""
 TILES, TEXTS, ROUNDS = 128, 20, 3
 
 
@@ -87,19 +86,19 @@ def filter_all(data: str, first: str, reranker: str, candidates: str = "") -> No
 
 
 def _sampled(data: str, first: str, reranker: str) -> list[dict[str, float]]:
-    """The same captions with some and with all pictures as candidates."""
+    """The same captions with some and with all images as candidates."""
     dataset, encoder = open_dataset(data), load(first)
     rows = dataset.split("val")
     owners = np.random.default_rng(0).integers(len(rows), size=SAMPLE)
     captions = [rows[owner].captions[number % 5] for number, owner in enumerate(owners)]
-    matched = likeness(encoder, embed_images(encoder, dataset, rows), embed_texts(encoder, captions)).T
+    matched = embed_texts(encoder, captions) @ embed_images(encoder, dataset, rows).T
     mix = entries()[reranker]["rerank"]["cosine"]
     tiles = (pixels(dataset.images.read(row.image)) for row in rows)
-    scores = open_scores(weights_of(reranker), tiles, captions)
+    scores = open_pair_scorer(weights_of(reranker), tiles, captions)
     found = []
     for k in (*CANDIDATES, len(rows)):
         began = time.perf_counter()
-        order = filtered(matched, scores.by_text, k, mix)
+        order = rerank_top_k(matched, scores.by_text, k, mix)
         spent = 1000 * (time.perf_counter() - began) / SAMPLE
         ranks = (order >= order[np.arange(SAMPLE), owners][:, None]).sum(1)
         recall = {f"r{depth}": 100 * float((ranks <= depth).mean()) for depth in (1, 5, 10)}

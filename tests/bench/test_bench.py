@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tomllib
-from rs_text_search_plugin.models.label_prompts import phrases
+from rs_text_search_plugin.models.label_prompts import label_prompts
 from rs_text_search_plugin.models.training.datasets import Row
 
 from rs_text_search_plugin.engine.search.vocabulary import words
@@ -29,7 +29,7 @@ def rows(**captions):
 def test_at_least_eighty_pairs_that_nothing_was_trained_on():
     table = tomllib.loads((BENCH / "pairs.toml").read_text("utf-8"))
     listed = [raw for group in table["pairs"].values() for raw in group]
-    taught = {name for group in phrases().labels.values() for name in group}
+    taught = {name for group in label_prompts().labels.values() for name in group}
     assert len(listed) >= 80
     for raw in listed:
         assert raw["a"] != raw["b"] and taught.isdisjoint({raw["a"], raw["b"]})  # noqa: PT018

@@ -1,10 +1,10 @@
-"""Precision at 10 of what people type, over val pictures, by scene class.
+"""Precision at 10 of what people type, over val images, by scene class.
 
     python -m tests.bench.words MODEL JSONL[:IMAGES]... [--list]    e.g. compact rsicd.jsonl ucm.jsonl
 
 Queries are repaired and embedded as a search does it. A query is `seen` when each of its words occurs in a training
-caption of any of the sets given, `taught` when the rest occur in models/phrases.toml, else `unseen`. Twins are the
-queries of one place. Slips are made by rule with a fixed seed, one a query in each of four ways.
+caption of any of the sets given, `taught` when the rest occur in models/label_prompts.toml, else `unseen`. Twins are
+the queries of one place. Slips are made by rule with a fixed seed, one a query in each of four ways.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from rs_text_search_plugin.models.label_prompts import phrases as model_phrases
-from rs_text_search_plugin.models.layers.minilm import words
+from rs_text_search_plugin.models.label_prompts import label_prompts
+from rs_text_search_plugin.models.layers.minilm import basic_tokens
 from rs_text_search_plugin.models.registry import load
 from rs_text_search_plugin.models.training.datasets import Dataset, open_dataset
-from rs_text_search_plugin.models.word_list import taught_words
+from rs_text_search_plugin.models.word_list import scene_words
 
 from rs_text_search_plugin.contracts.arrays import F32
 from rs_text_search_plugin.contracts.protocols import Encoder
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def precision(model: str, data: Sequence[str]) -> float:
-    """Of all queries, over the datasets that have val pictures."""
+    """Of all queries, over the datasets that have val images."""
     shown = [spec for spec in data if any(row.split == "val" for row in open_dataset(spec).rows)]
     _, hits = opened(model, shown)
     return float(np.mean(list(hits.values())))
@@ -80,14 +80,14 @@ def opened(model: str, data: Sequence[str]) -> tuple[Bench, Hits]:
 
 
 class Gallery:
-    """Val pictures of one data set, and how they answer texts."""
+    """Val images of one data set, and how they answer texts."""
 
     def __init__(self, encoder: Encoder, data: Dataset) -> None:
         rows, self.images = gallery(encoder, data)
         self.labels = np.array([row.label for row in rows])
 
     def precision(self, vector: F32, right: Sequence[str]) -> float:
-        """A text (dim,) and the labels that answer it -> share of such pictures among the first DEPTH."""
+        """A text (dim,) and the labels that answer it -> share of such images among the first DEPTH."""
         best = np.argsort(-(self.images @ vector), kind="stable")[:DEPTH]
         return float(np.isin(self.labels[best], right).mean())
 
@@ -113,18 +113,20 @@ class Bench:
 def queries(datasets: Sequence[Dataset]) -> Iterator[Asked]:
     """Every query on every gallery that can answer it."""
     captions = {word for data in datasets for word in _captioned(data)}
-    names = {name.lower() for group in model_phrases().labels.values() for name in group}
+    names = {name.lower() for group in label_prompts().labels.values() for name in group}
     for data in datasets:
         for number, place in enumerate(places()):
             for query in place.queries if data.name in place.labels else ():
-                unknown = set(words(query)) - captions
-                origin = "seen" if not unknown else "taught" if unknown <= taught_words() else "unseen"
+                unknown = set(basic_tokens(query)) - captions
+                origin = "seen" if not unknown else "taught" if unknown <= scene_words() else "unseen"
                 yield Asked(query, number, data.name, origin, query.lower() in names)
 
 
 def _captioned(data: Dataset) -> set[str]:
     rows = [row for row in data.rows if row.split == "train"]
-    return {word for row in rows for text in (*row.captions, *row.more_captions) for word in words(text)}
+    return {
+        word for row in rows for text in (*row.captions, *row.more_captions) for word in basic_tokens(text)
+    }
 
 
 def report(hits: Hits) -> None:
@@ -132,10 +134,10 @@ def report(hits: Hits) -> None:
     kinds: dict[str, Callable[[Asked], bool]] = {
         "all": lambda _: True,
         "all their words in training captions": lambda entry: entry.origin == "seen",
-        "some words only in phrases.toml": lambda entry: entry.origin == "taught",
+        "some words only in label_prompts.toml": lambda entry: entry.origin == "taught",
         "some words in neither": lambda entry: entry.origin == "unseen",
         "some words not in captions (the two above)": lambda entry: entry.origin != "seen",
-        "not word for word in phrases.toml": lambda entry: not entry.verbatim,
+        "not word for word in label_prompts.toml": lambda entry: not entry.verbatim,
     }
     print("| queries | precision at 10 | queries |\n|---|---|---|")
     for name, wanted in kinds.items():

@@ -2,7 +2,7 @@
 
     python -m tests.models.golden     writes golden.npz anew, after a change of weights
 
-Pictures are smooth noise made by numpy alone, the same on every machine; arithmetic is torch in fp32."""
+Images are smooth noise made by numpy alone, the same on every machine; arithmetic is torch in fp32."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from rs_text_search_plugin.models import registry
-from rs_text_search_plugin.models.inference.runtime import Choice
+from rs_text_search_plugin.models.inference.runtime import RuntimeChoice
 
 MODELS = ("compact", "galr", "dove", "mgrm_el", "mtgfe")
 FILE = Path(__file__).with_name("golden.npz")
@@ -51,9 +51,9 @@ def pictures() -> np.ndarray:
 
 
 def vectors(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors (COUNT, dim) of the pictures and of the texts by a model's shipped weights."""
+    """Unit vectors (COUNT, dim) of the images and of the texts by a model's shipped weights."""
     made = registry.load(name, "cpu")
-    made.towers.choice = Choice("torch", "fp32", "the same on every machine")
+    made.towers.choice = RuntimeChoice("torch", "fp32", "the same on every machine")
     return made.images(pictures()), made.texts(list(TEXTS))
 
 

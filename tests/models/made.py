@@ -71,8 +71,8 @@ def tf2_tensors(seed=0):
     return tensors
 
 
-def settled_eyes(tensors, x):
-    """The same with its last convolution fitted to pictures x (n, 3, h, w), as `settled` does it."""
+def fitted_image_encoder(tensors, x):
+    """The same with its last convolution fitted to images x (n, 3, h, w), as `fitted_backbone` does it."""
     network, name = MobileNetV2().eval(), next(name for name in tensors if name.endswith("18.0.weight"))
     network.load_state_dict(from_tf2(tensors))
     seen = []
@@ -88,8 +88,8 @@ def settled_eyes(tensors, x):
     return {**tensors, **{name: value.clone() for name, value in fitted.items()}}
 
 
-def settled(tensors, x):
-    """The same with its last batch norm fitted to pictures x (n, 3, h, w), else all look alike to random layers."""
+def fitted_backbone(tensors, x):
+    """The same with its last batch norm fitted to images x (n, 3, h, w), else all look alike to random layers."""
     network = ResNet50V2().eval()
     network.load_state_dict(folded_resnet50v2(tensors))
     network.close = torch.nn.Identity()

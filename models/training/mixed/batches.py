@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from rs_text_search_plugin.models.training.augment import weathered
+from rs_text_search_plugin.models.training.augment import augmented_whole
 from rs_text_search_plugin.models.training.datasets import pixels
 
 from .chips import ObjectChips
@@ -75,7 +75,7 @@ class MixedBatches:
                 part = change(part, rng)
                 break
             chance -= share
-        image = pixels(weathered(part.view.image, rng))
+        image = pixels(augmented_whole(part.view.image, rng))
         return Example(image, part.texts, part.captions, part.view.known, part.scenes, part.captioned)
 
     def _changes(self) -> list[tuple[float, Callable[[Part, np.random.Generator], Part]]]:

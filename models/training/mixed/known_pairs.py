@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from rs_text_search_plugin.models.layers.losses import NEVER
+from rs_text_search_plugin.models.layers.losses import MASKED_LOGIT
 from torch import Tensor
 from torch.nn import functional as fn
 
@@ -90,8 +90,8 @@ def pair_loss(logits: Tensor, negative: Tensor, owner: Tensor, wrong: Tensor) ->
     each text its image from its negatives (Radford et al. 2021).
 
     logits and negative (n, m); owner (m,) the row of each text's image; wrong (m,) logit of a text that denies this
-    one, NEVER where there is none."""
-    barred = logits.masked_fill(~negative, NEVER)
+    one, MASKED_LOGIT where there is none."""
+    barred = logits.masked_fill(~negative, MASKED_LOGIT)
     own = logits[owner, torch.arange(len(owner))]
     other_texts = torch.logaddexp(barred.logsumexp(1)[owner], wrong)
     return (fn.softplus(other_texts - own) + fn.softplus(barred.logsumexp(0) - own)).mean() / 2
@@ -118,8 +118,8 @@ def name_losses(
     told = present.any(0) & absent.any(0)
     z, logits = sharpness * (similarity - threshold), scale * similarity
     balanced = _mean(fn.softplus(-z), present) + _mean(fn.softplus(z), absent)
-    loudest = (HARDEST_SHARPNESS * z).masked_fill(~absent, NEVER).logsumexp(0) / HARDEST_SHARPNESS
-    barred = logits.masked_fill(~absent, NEVER)
+    loudest = (HARDEST_SHARPNESS * z).masked_fill(~absent, MASKED_LOGIT).logsumexp(0) / HARDEST_SHARPNESS
+    barred = logits.masked_fill(~absent, MASKED_LOGIT)
     ranks = _mean(fn.softplus(barred.logsumexp(0) - logits), present)
     picks = (fn.softplus(barred.logsumexp(1)[:, None] - logits) * present).sum() / present.sum().clamp_min(1)
     return NameLosses(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-from rs_text_search_plugin.models.label_prompts import phrases
+from rs_text_search_plugin.models.label_prompts import label_prompts
 from rs_text_search_plugin.models.training.datasets import Dataset
-from rs_text_search_plugin.models.training.pairs import Item, Lessons, draw
+from rs_text_search_plugin.models.training.pairs import Item, TrainingPairs, draw_text
 from rs_text_search_plugin.models.training.recipe import MixedRecipe
 
 from .captions import caption
@@ -35,12 +35,12 @@ class SceneImages:
     """The train splits of captioned data sets, decoded once."""
 
     def __init__(
-        self, datasets: Sequence[Dataset], found: Lessons, table: Things, recipe: MixedRecipe
+        self, datasets: Sequence[Dataset], found: TrainingPairs, table: Things, recipe: MixedRecipe
     ) -> None:
         self.datasets, self.found, self.table, self.recipe = datasets, found, table, recipe
-        self.items = [[item for item in found.items if item.source == n] for n in range(len(datasets))]
-        names = phrases()
-        self.related = np.stack([_related(label, found.labels, names.alike) for label in found.labels])
+        self.items = [[item for item in found.items if item.dataset == n] for n in range(len(datasets))]
+        names = label_prompts()
+        self.related = np.stack([_related(label, found.labels, names.same_name) for label in found.labels])
         self.title = [set(names.labels.get(label, (label,))[0].lower().split()) for label in found.labels]
         self._images: dict[tuple[int, int], Image.Image] = {}
         self._things: dict[int, Known] = {}
@@ -92,11 +92,11 @@ class SceneImages:
             said, about = caption(known, self.table, rng, range(len(self.table.all)))
             if said:
                 return Text(said, about=about, of_things=True)
-        return self._text(draw(item, self.recipe, rng))
+        return self._text(draw_text(item, self.recipe, rng))
 
     def captions(self, item: Item) -> frozenset[int]:
         """Numbers of all of them."""
-        return frozenset((*item.captions, *item.more))
+        return frozenset((*item.captions, *item.more_captions))
 
     def _text(self, number: int) -> Text:
         if number not in self._texts:
@@ -117,18 +117,18 @@ class SceneImages:
         return View(cut, known, {}, part**2)
 
     def _captions(self, item: Item) -> list[str]:
-        row = self.datasets[item.source].rows[item.row]
+        row = self.datasets[item.dataset].rows[item.row]
         return [*row.captions, *row.more_captions]
 
     def _image(self, item: Item) -> Image.Image:
-        key = item.source, item.row
+        key = item.dataset, item.row
         if key not in self._images:  # a decoded image takes 0.15 MB
-            data = self.datasets[item.source]
+            data = self.datasets[item.dataset]
             self._images[key] = data.images.read(data.rows[item.row].image)
         return self._images[key]
 
 
-def _related(label: str, labels: Sequence[str], alike: dict[str, frozenset[str]]) -> Known:
+def _related(label: str, labels: Sequence[str], same_name: dict[str, frozenset[str]]) -> Known:
     """(labels,): the label itself, those that people call by the same name, and the rest."""
-    same = alike.get(label, {label})
+    same = same_name.get(label, {label})
     return np.array([PRESENT if b == label else UNKNOWN if b in same else ABSENT for b in labels], np.int8)

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 from rs_text_search_plugin.models.evaluation.retrieval import embed_images, embed_texts, recalls
 from rs_text_search_plugin.models.evaluation.things import Pool, plain_names, pooled, precision
-from rs_text_search_plugin.models.inference.encoder import Seeing, TorchEncoder
-from rs_text_search_plugin.models.inference.runtime import with_torch
+from rs_text_search_plugin.models.inference.encoder import SystemTowers, TorchEncoder
+from rs_text_search_plugin.models.inference.runtime import torch_choice
 from rs_text_search_plugin.models.systems.base import INPUT_PX
 from rs_text_search_plugin.models.systems.compact import Compact
 from rs_text_search_plugin.models.training.datasets import Dataset, ImageStore
-from rs_text_search_plugin.models.training.pairs import Lessons
+from rs_text_search_plugin.models.training.pairs import TrainingPairs
 from rs_text_search_plugin.models.training.recipe import MixedRecipe
-from rs_text_search_plugin.models.training.trainer import Run
+from rs_text_search_plugin.models.training.trainer import TrainingRun
 
 from .batches import Mix, MixedBatches
 from .chips import ObjectChips
@@ -39,13 +39,15 @@ def _has_sets(data: Dataset) -> bool:
 
 
 def mixed_tuning(
-    run: Run, objects: Sequence[Dataset], found: Lessons, recipe: MixedRecipe, system: Compact
+    run: TrainingRun, objects: Sequence[Dataset], found: TrainingPairs, recipe: MixedRecipe, system: Compact
 ) -> MixedTuning:
     """Train; `run.datasets` are those of scenes, the first gives the figures together with all that have boxes."""
     table = things()
     chips = ObjectChips(_together(objects), table, found.labels)
     scenes = SceneImages(run.datasets, found, table, recipe)
-    batches = MixedBatches(scenes, chips, Mix(recipe.scenes, recipe.things), recipe.side, recipe.texts)
+    batches = MixedBatches(
+        scenes, chips, Mix(recipe.scenes, recipe.things), recipe.image_size, recipe.texts_per_image
+    )
     measure = Measured(run, run.datasets[0], pooled(objects, run.datasets[:1], table))
     tuning = MixedTuning(run, system, batches, recipe, measure)
     tuning.fit()
@@ -55,17 +57,17 @@ def mixed_tuning(
 class Measured:
     """Figures on the val parts: recall of the first data set, precision of plain names."""
 
-    def __init__(self, run: Run, data: Dataset, pool: Pool) -> None:
+    def __init__(self, run: TrainingRun, data: Dataset, pool: Pool) -> None:
         self.run, self.data, self.pool = run, data, pool
         self.names = plain_names(things(), pool.things())
 
     def __call__(self, system: Compact) -> dict[str, float]:
         """`mr` by the cosine, and `things`: mean precision at 10, both in percent."""
         copied = copy.deepcopy(system)  # an encoder changes the precision of the backbone it is given
-        encoder = TorchEncoder(
-            "compact", Seeing(copied, self.run.device, with_torch(self.run.device, "it learns")), "",
-            dim=system.dim, size=INPUT_PX, device=self.run.device,
-        )  # fmt: skip
+        choice = torch_choice(self.run.device, "it learns")
+        towers = SystemTowers(copied, self.run.device, choice)
+        entry = {"name": "compact", "size_px": INPUT_PX}
+        encoder = TorchEncoder(entry, towers, "", dim=system.dim, device=str(self.run.device))
         similarity = encoder.images(self.pool.images) @ encoder.texts([name for _, name in self.names]).T
         found = [
             precision(s, self.pool.known[:, t]) for s, (t, _) in zip(similarity.T, self.names, strict=True)

@@ -17,16 +17,17 @@ from typing import Any, cast
 import numpy as np
 import torch
 from rs_text_search_plugin.models import checkpoint
-from rs_text_search_plugin.models.inference.runtime import training_precision
-from rs_text_search_plugin.models.layers.losses import NEVER
-from rs_text_search_plugin.models.systems.base import Facts, places
+from rs_text_search_plugin.models.inference.runtime import training_autocast
+from rs_text_search_plugin.models.layers.losses import MASKED_LOGIT
+from rs_text_search_plugin.models.systems.base import TrainingSetInfo, pool_grid
 from rs_text_search_plugin.models.systems.compact import Compact
-from rs_text_search_plugin.models.training.hard_negatives import Contrasts
-from rs_text_search_plugin.models.training.image_source import front
-from rs_text_search_plugin.models.training.recipe import MixedRecipe, rate
-from rs_text_search_plugin.models.training.run_state import Kept, keep, kept
-from rs_text_search_plugin.models.training.trainer import Run, parameters
+from rs_text_search_plugin.models.training.hard_negatives import HardNegatives
+from rs_text_search_plugin.models.training.image_source import frozen_stem
+from rs_text_search_plugin.models.training.recipe import MixedRecipe, lr_factor
+from rs_text_search_plugin.models.training.run_state import RunState, load, save
+from rs_text_search_plugin.models.training.trainer import TrainingRun, parameter_groups
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from .batches import MixedBatches
 from .captions import one_of
@@ -51,19 +52,19 @@ class Queries:
     texts: list[Text]
     owner: Tensor
     """(texts,) the row of each one's image."""
-    wrong: dict[int, str]
-    """Number of a text -> one that denies it."""
+    hard_negatives: dict[int, str]
+    """Number of a text -> its hard negative."""
     names: list[str]
     things: Tensor
     """(names,) the thing that each names."""
 
     def every(self) -> list[str]:
         """Texts, wrong ones, names."""
-        return [*(text.text for text in self.texts), *self.wrong.values(), *self.names]
+        return [*(text.text for text in self.texts), *self.hard_negatives.values(), *self.names]
 
     def counts(self) -> list[int]:
         """How many of each."""
-        return [len(self.texts), len(self.wrong), len(self.names)]
+        return [len(self.texts), len(self.hard_negatives), len(self.names)]
 
 
 @dataclass(frozen=True)
@@ -89,21 +90,22 @@ class MixedTuning:
     """One run, on a CPU."""
 
     def __init__(
-        self, run: Run, system: Compact, batches: MixedBatches, recipe: MixedRecipe, measure: Measure
+        self, run: TrainingRun, system: Compact, batches: MixedBatches, recipe: MixedRecipe, measure: Measure
     ) -> None:
         self.run, self.system, self.batches, self.recipe, self.measure = run, system, batches, recipe, measure
         found = batches.scenes.found
-        self._train_only(Facts(len(found.items), found.texts, found.labels))
-        self.table, self.contrasts, self.front = (
+        self._train_only(TrainingSetInfo(len(found.items), found.texts, found.labels))
+        self.table, self.hard_negatives, self.frozen_stem = (
             batches.scenes.table,
-            Contrasts(found.texts),
-            front(system.backbone),
+            HardNegatives(found.texts),
+            frozen_stem(system.backbone),
         )
         self.groups, self.trained = self._learning()
         self.average = {name: p.detach().clone() for name, p in self.trained.items()}
         self.optimiser = torch.optim.AdamW(
-            self.groups, lr=recipe.rate, weight_decay=recipe.decay, betas=recipe.betas
+            self.groups, lr=recipe.lr, weight_decay=recipe.weight_decay, betas=recipe.betas
         )
+        self.scheduler = self._scheduler()
         self.step, self.best = 0, {}  # type: tuple[int, dict[str, float]]
 
     @property
@@ -123,23 +125,29 @@ class MixedTuning:
                 began = time.monotonic()
                 losses = self._step(examples, opened)
                 self._log(losses, time.monotonic() - began)
-                if self.step % self.recipe.measured == 0 or self.step == self.recipe.steps:
+                if self.step % self.recipe.eval_every == 0 or self.step == self.recipe.steps:
                     self._measure()
                     self._keep()
         self.parts.close()
         return self.best
 
-    def _train_only(self, facts: Facts) -> None:
+    def _scheduler(self, last_step: int = -1) -> LambdaLR:
+        """The learning rate's schedule, to go on after `last_step`."""
+        return LambdaLR(
+            self.optimiser, lambda step: lr_factor(self.recipe, step, self.recipe.steps), last_epoch=last_step
+        )
+
+    def _train_only(self, facts: TrainingSetInfo) -> None:
         """Temperature of the pair loss; slope and threshold of the names."""
         self.system.prepare(facts)
         with torch.no_grad():
-            self.system.lesson["scale"].fill_(math.log(self.recipe.scale))
-        self.system.lesson["sharpness"] = nn.Parameter(torch.tensor(START_SHARPNESS).log())
-        self.system.lesson["threshold"] = nn.Parameter(torch.tensor(START_THRESHOLD))
+            self.system.train_heads["scale"].fill_(math.log(self.recipe.scale))
+        self.system.train_heads["sharpness"] = nn.Parameter(torch.tensor(START_SHARPNESS).log())
+        self.system.train_heads["threshold"] = nn.Parameter(torch.tensor(START_THRESHOLD))
 
     def _learning(self) -> tuple[list[dict[str, Any]], dict[str, nn.Parameter]]:
         """All that a tuning trains but stage 3's first norm, so that no gradient is needed for its input."""
-        groups = parameters(self.system, self.recipe)
+        groups = parameter_groups(self.system, self.recipe)
         first: Any = self.system.backbone.stages[2]
         still = {id(p) for p in first[0].open.parameters()}
         for group in groups:
@@ -151,10 +159,12 @@ class MixedTuning:
 
     def _read(self, step: int) -> tuple[list[Example], Tensor]:
         """The batch of a step, and what stage 3 begins with (B, 512, S/8, S/8): all that does not learn."""
-        examples = self.batches.batch(self.recipe.batch, np.random.default_rng((self.run.seed, step)))
+        examples = self.batches.batch(self.recipe.batch_size, np.random.default_rng((self.run.seed, step)))
         first: Any = self.system.backbone.stages[2]
-        with torch.no_grad(), training_precision(CPU):
-            return examples, first[0].open(self.front(np.stack([example.image for example in examples])))
+        with torch.no_grad(), training_autocast(CPU):
+            return examples, first[0].open(
+                self.frozen_stem(np.stack([example.image for example in examples]))
+            )
 
     def _step(self, examples: list[Example], opened: Tensor) -> dict[str, float]:
         self.system.train()
@@ -179,7 +189,11 @@ class MixedTuning:
     def _wrong(self, text: Text, rng: np.random.Generator) -> str:
         """A caption with one thing denied, for some captions."""
         caption = not text.of_things and text.scene < 0
-        return self.contrasts.wrong(text.text, rng) if caption and rng.random() < self.recipe.wrong else ""
+        return (
+            self.hard_negatives.negative(text.text, rng)
+            if caption and rng.random() < self.recipe.hard_negatives
+            else ""
+        )
 
     def _names(self, rng: np.random.Generator) -> tuple[list[str], Tensor]:
         """Four names of each thing, the plain ones among them, and the thing that each names.
@@ -203,25 +217,27 @@ class MixedTuning:
         return Vectors(_leaf(outputs[:count]), _leaf(outputs[count:]), rows), outputs
 
     def _images(self, opened: Tensor) -> Tensor:
-        with training_precision(CPU):
-            return self.system.embed_images(places(opened, self.system.backbone.last(opened)))
+        with training_autocast(CPU):
+            return self.system.embed_images(pool_grid(opened, self.system.backbone.last(opened)))
 
     def _texts(self, some: Sequence[str]) -> Tensor:
-        with training_precision(CPU):
+        with training_autocast(CPU):
             return self.system.embed_texts(some)
 
     def _losses(self, examples: list[Example], queries: Queries, vectors: Vectors) -> dict[str, Tensor]:
         """Pairs, and names of things."""
-        lesson, images = self.system.lesson, vectors.images
-        scale = lesson["scale"].exp().clamp_max(100)
+        train_heads, images = self.system.train_heads, vectors.images
+        scale = train_heads["scale"].exp().clamp_max(100)
         texts, wrong, names = torch.split(vectors.of_queries(), queries.counts())
-        denied = torch.tensor(list(queries.wrong), dtype=torch.long)
-        against = images.new_full((len(texts),), NEVER)
+        denied = torch.tensor(list(queries.hard_negatives), dtype=torch.long)
+        against = images.new_full((len(texts),), MASKED_LOGIT)
         against = against.index_copy(0, denied, scale * (images[queries.owner[denied]] * wrong).sum(1))
         facts = image_facts(examples)
         negative = negatives(facts, text_facts(queries.texts, len(self.table.all)))
         known = facts.things[:, queries.things]
-        told = name_losses(images @ names.T, known, lesson["sharpness"].exp(), lesson["threshold"], scale)
+        told = name_losses(
+            images @ names.T, known, train_heads["sharpness"].exp(), train_heads["threshold"], scale
+        )
         return {
             "pairs": pair_loss(scale * images @ texts.T, negative, queries.owner, against),
             "names": self.recipe.names * told.present,
@@ -230,12 +246,10 @@ class MixedTuning:
         }
 
     def _update(self) -> None:
-        now = rate(self.recipe, self.step, self.recipe.steps)
-        for group in self.optimiser.param_groups:
-            group["lr"] = now * group["share"]
-        nn.utils.clip_grad_norm_(list(self.trained.values()), self.recipe.clip)
+        nn.utils.clip_grad_norm_(list(self.trained.values()), self.recipe.grad_clip)
         self.optimiser.step()
-        share = 1 - min(self.recipe.keep, (self.step + 1) / (self.step + 10))
+        self.scheduler.step()
+        share = 1 - min(self.recipe.ema_decay, (self.step + 1) / (self.step + 10))
         for name, parameter in self.trained.items():
             self.average[name].lerp_(parameter.detach(), share)
         self.step += 1
@@ -244,7 +258,7 @@ class MixedTuning:
         if self.step % LOGGED == 0:
             told = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
             self.run.log(
-                f"step {self.step} of {self.recipe.steps}: {told}, {self.recipe.batch / seconds:.0f} images/s"
+                f"step {self.step} of {self.recipe.steps}: {told}, {self.recipe.batch_size / seconds:.0f} images/s"
             )
 
     def _measure(self) -> None:
@@ -266,15 +280,16 @@ class MixedTuning:
     def _keep(self) -> None:
         now = {name: p.detach() for name, p in self.trained.items()}
         optimiser: dict[int, dict[str, Tensor]] = self.optimiser.state_dict()["state"]
-        keep(self._checkpoint, Kept(0, self.step, self.best, now, self.average, optimiser))
+        save(self._checkpoint, RunState(0, self.step, self.best, now, self.average, optimiser))
 
     def _resume(self) -> None:
         if not self.run.resume or not self._checkpoint.exists():
             return
-        found = kept(self._checkpoint, CPU)
-        self._put(found.now)
-        self.average, self.step, self.best = found.average, found.step, found.best
+        found = load(self._checkpoint, CPU)
+        self._put(found.weights)
+        self.average, self.step, self.best = found.ema, found.step, found.best
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": found.optimiser})
+        self.scheduler = self._scheduler(self.step - 1)
 
     @property
     def _checkpoint(self) -> Path:

@@ -30,7 +30,7 @@ from rs_text_search_plugin.contracts.arrays import F32, Bool
 from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.vectors import unit_length
 from rs_text_search_plugin.models import registry
-from rs_text_search_plugin.models.label_prompts import phrases as model_phrases
+from rs_text_search_plugin.models.label_prompts import label_prompts
 
 from .calibration import Calibration, clarity, gain, lines, percent, usual
 from .query.embedding import embed_english, vocabulary_vectors
@@ -69,7 +69,7 @@ def labelled(encoder: Encoder, images: F32, rows: list[dict[str, object]]) -> La
     """images (n, dim) and their JSONL rows -> what they show."""
     scenes = np.array([str(row["label"]) for row in rows])
     captions = [" ".join(map(str, row["captions"])).lower() for row in rows]  # type: ignore[call-overload]
-    labels = {scene: model_phrases().labels.get(scene, (scene,)) for scene in np.unique(scenes)}
+    labels = {scene: label_prompts().labels.get(scene, (scene,)) for scene in np.unique(scenes)}
     names = sorted({name for group in labels.values() for name in group})
     positive = np.stack(
         [np.isin(scenes, [scene for scene in labels if name in labels[scene]]) for name in names]

@@ -4,7 +4,7 @@ from rs_text_search_plugin.models.evaluation.retrieval import recalls
 
 
 def test_recalls_match_a_case_counted_by_hand():
-    # likeness: image 0 fits its caption best; image 1's caption fits image 0 better than image 1
+    # similarity: image 0 fits its caption best; image 1's caption fits image 0 better than image 1
     images = np.eye(2, dtype=np.float32)
     texts = np.array([[1.0, 0.0], [0.8, 0.6]], np.float32)
     found = recalls(images, texts, np.array([0, 1]))

@@ -13,7 +13,7 @@ def shipped():
 
 def test_places_add_up_to_the_vector(shipped):
     system, tiles = shipped.towers.system, pictures()[:4]
-    maps = shipped.towers.sight(_tensor(tiles))
+    maps = shipped.towers.runner(_tensor(tiles))
     places, whole = system.image_head.parts(maps.last.float(), maps.middle.float().mean(1))
     vectors = (whole / whole.norm(dim=1, keepdim=True)).detach().numpy()
     assert places.shape[:2] == (4, 36)

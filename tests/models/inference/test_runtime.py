@@ -8,28 +8,27 @@ import pytest
 import torch
 from PIL import Image
 from rs_text_search_plugin.models import checkpoint, registry
-from rs_text_search_plugin.models.inference import activation_ranges as peaks
-from rs_text_search_plugin.models.inference import runtime
-from rs_text_search_plugin.models.inference.encoder import Seeing, squares
-from rs_text_search_plugin.models.inference.runtime import Choice
+from rs_text_search_plugin.models.inference import activation_ranges, runtime
+from rs_text_search_plugin.models.inference.encoder import SystemTowers, resized
+from rs_text_search_plugin.models.inference.runtime import RuntimeChoice
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
-from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2, entering, folded_resnet50v2
+from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2, folded_resnet50v2, network_input
 from rs_text_search_plugin.models.systems.base import INPUT_PX
 from rs_text_search_plugin.models.systems.compact import Compact
 from torch.nn import functional as fn
 
 from tests.bench.encoder import photo_tiles
-from tests.models.made import gluon_tensors, settled
+from tests.models.made import fitted_backbone, gluon_tensors
 from tests.models.systems.test_compact import tiles as waves
 
 CPU = torch.device("cpu")
-needs_openvino = pytest.mark.skipif(bool(runtime.openvino_lack()), reason=runtime.openvino_lack())
+needs_openvino = pytest.mark.skipif(bool(runtime.why_no_openvino()), reason=runtime.why_no_openvino())
 needs_int8 = pytest.mark.skipif(not runtime.has_int8(), reason="this CPU has no products of 8 bits")
 
 
 @pytest.fixture(scope="module")
 def tiles():
-    """Pictures of patches, some coarse and some fine."""
+    """Images of patches, some coarse and some fine."""
     draw = np.random.default_rng(0)
     sides = (2, 5, 10, 20, 40)
     patches = [
@@ -43,8 +42,8 @@ def backbone(tiles):
     """Random weights that know their peaks."""
     made = ResNet50V2().eval()
     x = tiles.permute(0, 3, 1, 2) / 255
-    made.load_state_dict(folded_resnet50v2(settled(gluon_tensors(), x)))
-    made.peaks.copy_(peaks.measured(made, [x]))
+    made.load_state_dict(folded_resnet50v2(fitted_backbone(gluon_tensors(), x)))
+    made.activation_ranges.copy_(activation_ranges.measure(made, [x]))
     return made
 
 
@@ -54,13 +53,15 @@ def look(backbone, tiles):
 
     def maps(name, precision):
         with torch.inference_mode():
-            return runtime.sight(copy.deepcopy(backbone), CPU, Choice(name, precision, ""))(tiles)
+            return runtime.backbone_runner(copy.deepcopy(backbone), CPU, RuntimeChoice(name, precision, ""))(
+                tiles
+            )
 
     return maps
 
 
-def likeness(found, wanted):
-    """Cosine (n,) of each picture's map."""
+def similarity(found, wanted):
+    """Cosine (n,) of each image's map."""
     return fn.cosine_similarity(found.flatten(1), wanted.flatten(1))
 
 
@@ -75,10 +76,10 @@ def test_the_graph_computes_what_torch_does(look):
 @needs_int8
 def test_eight_bits_are_used_and_cost_little(look, backbone, tiles):
     for found, wanted in zip(look("OpenVINO", "int8"), look("torch", "fp32"), strict=True):
-        assert 0.99 < float(likeness(found, wanted).min()) < 0.99999
-    sight = runtime.sight(backbone, CPU, Choice("OpenVINO", "int8", ""))
-    sight(tiles[:1])
-    steps = sight.queues[160][0].get_compiled_model().get_runtime_model().get_ops()
+        assert 0.99 < float(similarity(found, wanted).min()) < 0.99999
+    backbone_runner = runtime.backbone_runner(backbone, CPU, RuntimeChoice("OpenVINO", "int8", ""))
+    backbone_runner(tiles[:1])
+    steps = backbone_runner.queues[160][0].get_compiled_model().get_runtime_model().get_ops()
     about = [step.get_rt_info() for step in steps]
     kinds = [info["runtimePrecision"].value for info in about if info["layerType"].value == "Convolution"]
     assert [kind in ("i8", "u8") for kind in kinds].count(False) == 1, kinds  # the stem
@@ -86,68 +87,73 @@ def test_eight_bits_are_used_and_cost_little(look, backbone, tiles):
 
 def test_vectors_agree_whatever_computed_them():
     """An index made by one runtime is searched by another: the fingerprint does not name it."""
-    ways = [Choice("torch", "bf16", "")]
-    if not runtime.openvino_lack():
-        ways += [Choice("OpenVINO", precision, "") for precision in ("fp32", "bf16", "int8")]
+    ways = [RuntimeChoice("torch", "bf16", "")]
+    if not runtime.why_no_openvino():
+        ways += [RuntimeChoice("OpenVINO", precision, "") for precision in ("fp32", "bf16", "int8")]
 
     def vectors(choice):
         system = checkpoint.load(registry.weights_of("compact"))
-        assert system.backbone.peaks.all()
+        assert system.backbone.activation_ranges.all()
         pictures = np.concatenate([photo_tiles(4, INPUT_PX), waves(INPUT_PX)])
-        with torch.inference_mode(), runtime.precision(CPU):
-            return Seeing(system, CPU, choice).images(torch.from_numpy(pictures))
+        with torch.inference_mode(), runtime.inference_autocast(CPU):
+            return SystemTowers(system, CPU, choice).images(torch.from_numpy(pictures))
 
-    wanted = vectors(Choice("torch", "fp32", ""))
+    wanted = vectors(RuntimeChoice("torch", "fp32", ""))
     for choice in ways:
         assert float((vectors(choice) * wanted).sum(1).min()) > 0.999, choice
 
 
 @needs_openvino
 def test_maps_keep_the_order_of_their_tiles_when_several_ask_at_once(backbone, tiles):
-    sight = runtime.sight(copy.deepcopy(backbone), CPU, Choice("OpenVINO", "fp32", ""))
-    wanted = [sight(tile[None]).last[0] for tile in tiles]
+    backbone_runner = runtime.backbone_runner(
+        copy.deepcopy(backbone), CPU, RuntimeChoice("OpenVINO", "fp32", "")
+    )
+    wanted = [backbone_runner(tile[None]).last[0] for tile in tiles]
     with ThreadPoolExecutor(2) as pool:
-        both = list(pool.map(sight, [tiles, tiles.flip(0)]))
+        both = list(pool.map(backbone_runner, [tiles, tiles.flip(0)]))
     torch.testing.assert_close(both[0].last, torch.stack(wanted))
     torch.testing.assert_close(both[1].last, torch.stack(wanted[::-1]))
-    assert sight(tiles[:0]).middle.shape == (0, 25, 512)
+    assert backbone_runner(tiles[:0]).middle.shape == (0, 25, 512)
 
 
 def test_the_choice_says_why(monkeypatch):
-    monkeypatch.setattr(runtime, "openvino_lack", lambda: "")
+    monkeypatch.setattr(runtime, "why_no_openvino", lambda: "")
     monkeypatch.setattr(runtime, "has_int8", lambda: True)
     monkeypatch.setattr(runtime, "has_bf16", lambda device: False)
-    assert str(runtime.choose(CPU, measured=True)) == "OpenVINO int8: this CPU has products of 8 bits"
-    assert str(runtime.choose(CPU, measured=False)) == "OpenVINO fp32: the model does not know its peaks"
-    assert runtime.choose(torch.device("cuda"), measured=True).precision == "fp16"
+    assert str(runtime.choose_runtime(CPU, measured=True)) == "OpenVINO int8: this CPU has products of 8 bits"
+    assert (
+        str(runtime.choose_runtime(CPU, measured=False))
+        == "OpenVINO fp32: the model has no activation ranges"
+    )
+    assert runtime.choose_runtime(torch.device("cuda"), measured=True).precision == "fp16"
     monkeypatch.setattr(runtime, "has_int8", lambda: False)
-    assert runtime.choose(CPU, measured=True).precision == "fp32"
-    monkeypatch.setattr(runtime, "openvino_lack", lambda: "it is elsewhere")
+    assert runtime.choose_runtime(CPU, measured=True).precision == "fp32"
+    monkeypatch.setattr(runtime, "why_no_openvino", lambda: "it is elsewhere")
     monkeypatch.setattr(runtime, "has_bf16", lambda device: True)
-    assert str(runtime.choose(CPU, measured=True)) == "torch bf16: it is elsewhere"
+    assert str(runtime.choose_runtime(CPU, measured=True)) == "torch bf16: it is elsewhere"
 
 
 def test_without_openvino_torch_does_it_and_says_so(monkeypatch, backbone, tiles):
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.delitem(sys.modules, "rs_text_search_plugin.models.inference.openvino_graph", raising=False)
     monkeypatch.delattr("rs_text_search_plugin.models.inference.openvino_graph", raising=False)
-    runtime.openvino_lack.cache_clear()
+    runtime.why_no_openvino.cache_clear()
     try:
-        sight = runtime.sight(copy.deepcopy(backbone), CPU)
+        backbone_runner = runtime.backbone_runner(copy.deepcopy(backbone), CPU)
     finally:
-        runtime.openvino_lack.cache_clear()
-    assert sight.about.startswith("torch ")
-    assert "openvino" in sight.about
-    assert sight(tiles[:1]).last.shape == (1, 25, 1024)
+        runtime.why_no_openvino.cache_clear()
+    assert backbone_runner.about.startswith("torch ")
+    assert "openvino" in backbone_runner.about
+    assert backbone_runner(tiles[:1]).last.shape == (1, 25, 1024)
 
 
 def test_only_x86_runs_openvino(monkeypatch):
     monkeypatch.setattr(runtime.platform, "machine", lambda: "arm64")
-    runtime.openvino_lack.cache_clear()
+    runtime.why_no_openvino.cache_clear()
     try:
-        assert "arm64" in runtime.openvino_lack()
+        assert "arm64" in runtime.why_no_openvino()
     finally:
-        runtime.openvino_lack.cache_clear()
+        runtime.why_no_openvino.cache_clear()
 
 
 @needs_openvino
@@ -170,21 +176,21 @@ def test_the_peak_is_where_cutting_and_rounding_do_the_least_harm(many, largest,
     def harm(peak):
         return float(((values / peak * 255).round().clamp(max=255) * peak / 255 - values).square().sum())
 
-    found = float(peaks._peak(values))
+    found = float(activation_ranges.best_range(values))
     assert (found < largest) == cut
     assert harm(found) <= min(harm(largest * part / 40) for part in range(1, 41)) * 1.0001
 
 
 def test_peaks_follow_what_goes_into_each_convolution(backbone, tiles):
     x = tiles.permute(0, 3, 1, 2) / 255
-    assert (backbone.peaks > 0).all()
+    assert (backbone.activation_ranges > 0).all()
     louder = copy.deepcopy(backbone)
     unit = louder.stages[1][2]
     unit.reduce.weight.data *= 2
     unit.reduce.bias.data *= 2
     unit.spatial.weight.data /= 2
-    ratio = peaks.measured(louder, [x]) / backbone.peaks
-    twice = backbone.sites().index(backbone.stages[1][2].spatial)
+    ratio = activation_ranges.measure(louder, [x]) / backbone.activation_ranges
+    twice = backbone.quantised_layers().index(backbone.stages[1][2].spatial)
     assert float(ratio[twice]) == pytest.approx(2, rel=0.05)
     torch.testing.assert_close(
         ratio[torch.arange(len(ratio)) != twice], torch.ones(len(ratio) - 1), atol=0.05, rtol=0
@@ -193,25 +199,25 @@ def test_peaks_follow_what_goes_into_each_convolution(backbone, tiles):
 
 def test_peaks_travel_with_the_weights(backbone, tmp_path):
     system = Compact(SPECIAL, {"text_layers": 0}).eval()
-    without = {name: value for name, value in backbone.state_dict().items() if name != "peaks"}
+    without = {name: value for name, value in backbone.state_dict().items() if name != "activation_ranges"}
     system.backbone.load_state_dict(without)
-    assert not system.backbone.peaks.any()  # as in a file from before they were measured
+    assert not system.backbone.activation_ranges.any()  # as in a file from before they were measured
     system.backbone.load_state_dict(backbone.state_dict())
     checkpoint.save(system, "compact", tmp_path / "m.safetensors")
     again = checkpoint.load(tmp_path / "m.safetensors").backbone
-    torch.testing.assert_close(again.peaks, backbone.peaks, rtol=1e-3, atol=0)
+    torch.testing.assert_close(again.activation_ranges, backbone.activation_ranges, rtol=1e-3, atol=0)
 
 
 def test_tiles_are_resized_as_pillow_does(tiles):
     large = tiles.repeat(1, 2, 2, 1)[:, :223, :301]
-    found = squares(large, 160)
+    found = resized(large, 160)
     assert found.dtype == torch.uint8
     for tile, picture in zip(found, large, strict=True):
         wanted = Image.fromarray(picture.numpy()).resize((160, 160), Image.Resampling.BILINEAR)
         assert int((tile.int() - torch.from_numpy(np.array(wanted)).int()).abs().max()) <= 1
-    assert squares(tiles, 160) is tiles
+    assert resized(tiles, 160) is tiles
 
 
 def test_pictures_enter_training_and_use_alike(backbone, tiles):
-    x = entering(tiles.numpy(), backbone)
+    x = network_input(tiles.numpy(), backbone)
     torch.testing.assert_close(x, tiles.permute(0, 3, 1, 2) / 255)

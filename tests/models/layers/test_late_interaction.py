@@ -1,6 +1,6 @@
 import pytest
 import torch
-from rs_text_search_plugin.models.layers.late_interaction import Alignment, Said
+from rs_text_search_plugin.models.layers.late_interaction import AlignedText, Alignment
 from torch.nn import functional as fn
 
 
@@ -22,24 +22,22 @@ def some(count, length, seed=0):
 
 @torch.no_grad()
 def test_each_word_goes_to_the_place_that_fits_it_best(align):
-    shown, said = align.show(torch.randn(3, 5, 16)), align.say(*some(2, 4))
-    by_words, by_whole = align.all(shown, said)
+    tokens, text = align.encode_tokens(torch.randn(3, 5, 16)), align.encode_texts(*some(2, 4))
+    by_words, by_whole = align.all_pairs(tokens, text)
     scales = align.scales.exp()
-    for picture in range(3):
-        for text in range(2):
-            best = [max(float(w @ p) for p in shown[picture, 1:]) for w in said.words[text]]
-            expected = scales[0] * sum(s * b for s, b in zip(said.shares[text], best, strict=True))
-            torch.testing.assert_close(by_words[picture, text], expected)
-            torch.testing.assert_close(
-                by_whole[picture, text], scales[1] * (shown[picture, 0] @ said.whole[text])
-            )
+    for i in range(3):
+        for j in range(2):
+            best = [max(float(w @ p) for p in tokens[i, 1:]) for w in text.words[j]]
+            expected = scales[0] * sum(s * b for s, b in zip(text.shares[j], best, strict=True))
+            torch.testing.assert_close(by_words[i, j], expected)
+            torch.testing.assert_close(by_whole[i, j], scales[1] * (tokens[i, 0] @ text.whole[j]))
 
 
 @torch.no_grad()
 def test_pair_by_pair_says_what_all_at_once_says(align, monkeypatch):
-    monkeypatch.setattr("rs_text_search_plugin.models.layers.late_interaction.SOME", 2)
-    shown, said = align.show(torch.randn(5, 4, 16)), align.say(*some(5, 6))
-    torch.testing.assert_close(align.pairs(shown, said), sum(align.all(shown, said)).diagonal())
+    monkeypatch.setattr("rs_text_search_plugin.models.layers.late_interaction.TEXTS_PER_BLOCK", 2)
+    tokens, text = align.encode_tokens(torch.randn(5, 4, 16)), align.encode_texts(*some(5, 6))
+    torch.testing.assert_close(align.pairs(tokens, text), sum(align.all_pairs(tokens, text)).diagonal())
 
 
 @torch.no_grad()
@@ -47,18 +45,20 @@ def test_what_is_masked_counts_nothing(align):
     states, mask = some(2, 4)
     disturbed = states.clone()
     disturbed[0, -1] += 5
-    shown = align.show(torch.randn(3, 5, 16))
+    tokens = align.encode_tokens(torch.randn(3, 5, 16))
     for one, two in zip(
-        align.all(shown, align.say(states, mask)), align.all(shown, align.say(disturbed, mask)), strict=True
+        align.all_pairs(tokens, align.encode_texts(states, mask)),
+        align.all_pairs(tokens, align.encode_texts(disturbed, mask)),
+        strict=True,
     ):
         torch.testing.assert_close(one, two)
-    assert align.say(states, mask).shares[0, -1] == 0
+    assert align.encode_texts(states, mask).shares[0, -1] == 0
 
 
 def test_all_vectors_are_of_length_one(align):
-    said = align.say(*some(2, 4))
-    assert isinstance(said, Said)
-    for vectors in (said.words, said.whole, align.show(torch.randn(3, 5, 16))):
+    text = align.encode_texts(*some(2, 4))
+    assert isinstance(text, AlignedText)
+    for vectors in (text.words, text.whole, align.encode_tokens(torch.randn(3, 5, 16))):
         assert torch.allclose(vectors.norm(dim=-1), torch.ones(vectors.shape[:-1]))
-    assert torch.allclose(said.shares.sum(1), torch.ones(2))
-    assert not torch.equal(fn.normalize(said.whole, dim=1)[0], said.whole[1])
+    assert torch.allclose(text.shares.sum(1), torch.ones(2))
+    assert not torch.equal(fn.normalize(text.whole, dim=1)[0], text.whole[1])

@@ -6,7 +6,7 @@ from rs_text_search_plugin.models.layers.minilm import (
     TextConfig,
     TextTower,
     WordPiece,
-    words,
+    basic_tokens,
 )
 
 VOCABULARY = [*SPECIAL, "storage", "tank", "##s", "cafe", "o", "##i", "##l", ",", "12"]
@@ -24,7 +24,7 @@ VOCABULARY = [*SPECIAL, "storage", "tank", "##s", "cafe", "o", "##i", "##l", ","
     ],
 )
 def test_words_are_lower_case_without_accents_and_split_at_punctuation(text, found):
-    assert list(words(text)) == found
+    assert list(basic_tokens(text)) == found
 
 
 def test_the_longest_known_piece_is_taken_first():

@@ -20,7 +20,7 @@ TEXTS = ["storage tanks", "Houses along a road, seen from above"]
 
 
 def tiles(side=224):
-    """Two smooth pictures, the same on every machine."""
+    """Two smooth images, the same on every machine."""
     y, x = np.mgrid[0:side, 0:side] / side
     waves = [np.sin(9 * x + k) * np.cos(7 * y - k) for k in range(6)]
     return (127.5 + 127.5 * np.stack(waves, -1).reshape(side, side, 2, 3).transpose(2, 0, 1, 3)).astype(
@@ -147,7 +147,7 @@ def test_saving_and_loading_loses_less_than_half_a_step(tmp_path):
 
 
 def test_a_rank_of_zeros_survives_quantising():
-    steps, scale = checkpoint.quantised(torch.zeros(2, 5))
+    steps, scale = checkpoint.quantise(torch.zeros(2, 5))
     assert steps.abs().max() == 0
     assert torch.isfinite(scale).all()
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.systems import base as system
-from rs_text_search_plugin.models.systems.base import PLACES, Batch, Facts, Maps
+from rs_text_search_plugin.models.systems.base import GRID_CELLS, Batch, Maps, TrainingSetInfo
 from rs_text_search_plugin.models.systems.dove import Dove, Dtga, Gated, Guide, Offer
 from torch import nn
 from torch.nn import functional as fn
@@ -24,21 +24,23 @@ def without_backbone(monkeypatch):
 def made(seed=0, **settings):
     torch.manual_seed(seed)
     model = Dove([*SPECIAL, *WORDS], {**SMALL, **settings})
-    model.prepare(Facts(3, TEXTS, ["port"]))
+    model.prepare(TrainingSetInfo(3, TEXTS, ["port"]))
     return model.eval()
 
 
 def maps(n=3, seed=0):
     draw = torch.Generator().manual_seed(seed)
-    shape = (n, PLACES)
+    shape = (n, GRID_CELLS)
     return Maps(torch.randn(*shape, 512, generator=draw), torch.randn(*shape, 1024, generator=draw))
 
 
-def batch(pictures, texts, unclear=None):
+def batch(pictures, texts, ignore_mask=None):
     n = len(texts)
     number = torch.arange(n)
     nothing = torch.zeros(n, n, dtype=torch.bool)
-    return Batch(pictures, None, texts, number, number, number, nothing if unclear is None else unclear)
+    return Batch(
+        pictures, None, texts, number, number, number, nothing if ignore_mask is None else ignore_mask
+    )
 
 
 def plain(linear):
@@ -94,7 +96,7 @@ def test_a_region_gathers_the_places_of_its_kind():
         regions.key.weight.zero_()
         regions.key.weight[0, 0] = 1
     regions.value = plain_value
-    places = torch.randn(1, PLACES, 1024)
+    places = torch.randn(1, GRID_CELLS, 1024)
     places[0, :, 0] = 0
     places[0, 7, 0] = 9
     with torch.inference_mode():
@@ -184,13 +186,13 @@ def test_guidance_by_a_picture_depends_on_it_and_guidance_by_prototypes_on_none(
     model = made(guidance="pair")
     with torch.inference_mode():
         mine, other, read = model.offer(maps()), model.offer(maps(seed=1)), model.read(TEXTS)
-        before = model.likeness(mine, *read)
-        assert (before - model.likeness(Offer(mine.images, other.regions), *read)).abs().max() > 1e-3
-        torch.testing.assert_close(model.pair_likeness(maps(), TEXTS), before)
-        # a picture in which no kind finds anything guides as the prototypes do, and these know no picture
+        before = model.similarity(mine, *read)
+        assert (before - model.similarity(Offer(mine.images, other.regions), *read)).abs().max() > 1e-3
+        torch.testing.assert_close(model.pair_similarity(maps(), TEXTS), before)
+        # an image in which no kind finds anything guides as the prototypes do, and these know no image
         empty = model.iga.offer(model.regions.prototypes().expand(3, -1, -1))
         wanted = mine.images @ model.embed_texts(TEXTS).T
-        torch.testing.assert_close(model.likeness(Offer(mine.images, empty), *read), wanted)
+        torch.testing.assert_close(model.similarity(Offer(mine.images, empty), *read), wanted)
 
 
 def test_prototypes_guide_unless_nothing_does():
@@ -201,7 +203,7 @@ def test_prototypes_guide_unless_nothing_does():
             model.regions.kinds += torch.randn_like(model.regions.kinds)
             assert torch.equal(before, model.embed_texts(TEXTS)) is (guidance == "none")
     with pytest.raises(ValueError, match="do not guide"):
-        model.pair_likeness(maps(), TEXTS)
+        model.pair_similarity(maps(), TEXTS)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ def test_dtga_reads_the_directions_it_is_told_to(dtga, ahead, back):
 def test_without_dtga_the_directions_are_averaged():
     model = made(dtga="off")
     with torch.inference_mode():
-        ahead, back = model.gru(*model.words(TEXTS))
+        ahead, back = model.gru(*model.word_encoder(TEXTS))
         torch.testing.assert_close(model.read(TEXTS)[0], (ahead + back) / 2)
     assert not any("dtga" in name for name in model.state_dict())
 
@@ -236,15 +238,15 @@ def hinges_by_hand(images, texts, spared):
 
 def test_the_loss_is_ranking_and_global_constraint():
     model, pictures = made(global_weight=3.0), maps()
-    unclear = torch.zeros(3, 3, dtype=torch.bool)
-    unclear[0, 2] = True
+    ignore_mask = torch.zeros(3, 3, dtype=torch.bool)
+    ignore_mask[0, 2] = True
     with torch.inference_mode():
-        found = model.losses(batch(pictures, TEXTS, unclear))
-        whole = fn.normalize(model.lesson["whole"](model.look(pictures)[0].mean(1)), dim=1)
+        found = model.losses(batch(pictures, TEXTS, ignore_mask))
+        whole = fn.normalize(model.train_heads["whole"](model.look(pictures)[0].mean(1)), dim=1)
         kept = [words[mask].mean(0) for words, mask in zip(*model.read(TEXTS), strict=True)]
         sentences = fn.normalize(torch.stack(kept), dim=1)
-        rank = hinges_by_hand(model.embed_images(pictures), model.embed_texts(TEXTS), unclear)
-        constraint = hinges_by_hand(whole, sentences, unclear)
+        rank = hinges_by_hand(model.embed_images(pictures), model.embed_texts(TEXTS), ignore_mask)
+        constraint = hinges_by_hand(whole, sentences, ignore_mask)
     assert set(found) == {"rank", "global"}
     assert float(found["rank"]) == pytest.approx(rank, rel=1e-4)
     assert float(found["global"]) == pytest.approx(3 * constraint, rel=1e-4)
@@ -254,17 +256,17 @@ def test_without_weight_there_is_no_global_constraint():
     with torch.inference_mode():
         model = made(global_weight=0.0)
         assert set(model.losses(batch(maps(), TEXTS))) == {"rank"}
-    assert not list(model.lesson.parameters())
+    assert not list(model.train_heads.parameters())
 
 
 def test_pairs_are_trained_by_their_own_likeness():
     model = made(guidance="pair", global_weight=0.0)
-    unclear = torch.zeros(3, 3, dtype=torch.bool)
-    unclear[0, 2] = True
+    ignore_mask = torch.zeros(3, 3, dtype=torch.bool)
+    ignore_mask[0, 2] = True
     with torch.inference_mode():
-        found = model.losses(batch(maps(), TEXTS, unclear))
-        likeness = model.pair_likeness(maps(), TEXTS)
-    wanted = hinges_by_hand(likeness, torch.eye(3), unclear)
+        found = model.losses(batch(maps(), TEXTS, ignore_mask))
+        similarity = model.pair_similarity(maps(), TEXTS)
+    wanted = hinges_by_hand(similarity, torch.eye(3), ignore_mask)
     assert float(found["pair"]) == pytest.approx(wanted, rel=1e-4)
     assert set(found) == {"rank", "pair"}
 
@@ -281,10 +283,10 @@ def test_it_learns_which_text_is_whose(loss, guidance):
         optimiser.step()
     model.eval()
     with torch.inference_mode():
-        likeness = model.embed_images(pictures) @ model.embed_texts(texts).T
-        assert likeness.argmax(0).tolist() == likeness.argmax(1).tolist() == list(range(6))
+        similarity = model.embed_images(pictures) @ model.embed_texts(texts).T
+        assert similarity.argmax(0).tolist() == similarity.argmax(1).tolist() == list(range(6))
         if guidance == "pair":
-            assert model.pair_likeness(pictures, texts).argmax(1).tolist() == list(range(6))
+            assert model.pair_similarity(pictures, texts).argmax(1).tolist() == list(range(6))
 
 
 def test_a_setting_that_does_not_exist_is_refused():

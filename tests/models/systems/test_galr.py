@@ -5,7 +5,7 @@ import torch
 from rs_text_search_plugin.models.layers.losses import triplet
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.systems import base as system
-from rs_text_search_plugin.models.systems.base import PLACES, Batch, Maps
+from rs_text_search_plugin.models.systems.base import GRID_CELLS, Batch, Maps
 from rs_text_search_plugin.models.systems.galr import FUSIONS, Galr, GalrSettings, Midf, Mvsa
 from torch import nn
 from torch.nn import functional as fn
@@ -29,7 +29,7 @@ def built(**settings):
 
 def maps(seed=0):
     draw = torch.Generator().manual_seed(seed)
-    return Maps(*(torch.rand(4, PLACES, channels, generator=draw) for channels in (512, 1024)))
+    return Maps(*(torch.rand(4, GRID_CELLS, channels, generator=draw) for channels in (512, 1024)))
 
 
 def normalised(seen):
@@ -37,9 +37,9 @@ def normalised(seen):
 
 
 def batch():
-    number, unclear = torch.arange(4), torch.zeros(4, 4, dtype=torch.bool)
-    unclear[0, 1] = True
-    return Batch(maps(), None, TEXTS, number, number, number % LABELS, unclear)
+    number, ignore_mask = torch.arange(4), torch.zeros(4, 4, dtype=torch.bool)
+    ignore_mask[0, 1] = True
+    return Batch(maps(), None, TEXTS, number, number, number % LABELS, ignore_mask)
 
 
 # -- MIDF --
@@ -177,7 +177,7 @@ def test_sum_is_the_sum_of_both_branches_and_midf_is_not():
 
 
 def test_without_drea_no_rows_are_merged():
-    last = normalised(maps())[1][:, :1].expand(-1, PLACES, -1)  # every place looks alike
+    last = normalised(maps())[1][:, :1].expand(-1, GRID_CELLS, -1)  # every place looks alike
     counts = {
         drea: (built(drea=drea).local.objects(last)[0].salience > 0).sum(1).tolist() for drea in (True, False)
     }
@@ -193,7 +193,7 @@ def test_the_triplet_loss_is_its_formula_and_trains_everything_but_the_scene_hea
     galr, given = built(), batch()
     found = galr.losses(given)
     images, texts = galr.embed_images(given.maps), galr.embed_texts(TEXTS)
-    torch.testing.assert_close(found["triplet"], triplet(images, texts, 0.2, given.unclear))
+    torch.testing.assert_close(found["triplet"], triplet(images, texts, 0.2, given.ignore_mask))
     found["triplet"].backward()
     untouched = [
         name for name, p in galr.named_parameters() if p.grad is None and not name.startswith("words.")
@@ -228,8 +228,8 @@ def test_a_few_steps_bring_pictures_and_their_texts_together():
         sum(galr.losses(given).values()).backward()
         step.step()
     with torch.inference_mode():
-        likeness = galr.embed_images(given.maps) @ galr.embed_texts(TEXTS).T
-    assert likeness.argmax(1).tolist() == likeness.argmax(0).tolist() == [0, 1, 2, 3]
+        similarity = galr.embed_images(given.maps) @ galr.embed_texts(TEXTS).T
+    assert similarity.argmax(1).tolist() == similarity.argmax(0).tolist() == [0, 1, 2, 3]
 
 
 def test_maps_as_they_lie_on_disk_go_through_in_bf16():

@@ -1,7 +1,7 @@
 """How GaLR finds its objects and lets them speak to each other."""
 
 import torch
-from rs_text_search_plugin.models.systems.base import GRID, PLACES
+from rs_text_search_plugin.models.systems.base import GRID, GRID_CELLS
 from rs_text_search_plugin.models.systems.galr import (
     GalrSettings,
     GraphConvolution,
@@ -9,14 +9,14 @@ from rs_text_search_plugin.models.systems.galr import (
     SalientObjects,
     merging,
     neighbours,
-    peaks,
+    salient_cells,
 )
 
 
 def chances(planted):
-    """Two classes at PLACES places of one picture, even everywhere but at the {place: class} planted."""
-    chance = torch.full((1, PLACES, 2), 0.5)
-    chance[0, :, 0] -= 0.01 * torch.arange(PLACES) / PLACES  # no two places tie
+    """Two classes at PLACES places of one image, even everywhere but at the {place: class} planted."""
+    chance = torch.full((1, GRID_CELLS, 2), 0.5)
+    chance[0, :, 0] -= 0.01 * torch.arange(GRID_CELLS) / GRID_CELLS  # no two places tie
     chance[0, :, 1] = 0.1
     for place, (kind, value) in planted.items():
         chance[0, place] = 0.05
@@ -25,23 +25,23 @@ def chances(planted):
 
 
 def test_the_planted_objects_are_the_peaks_and_the_clearest_comes_first():
-    places, salience = peaks(chances({7: (0, 0.8), 18: (1, 0.9)}), 2)
+    places, salience = salient_cells(chances({7: (0, 0.8), 18: (1, 0.9)}), 2)
     assert places.tolist() == [[18, 7]]
     torch.testing.assert_close(salience, torch.tensor([[0.9, 0.8]]))
 
 
 def test_next_to_a_peak_only_another_class_is_an_object_of_its_own():
-    places, salience = peaks(chances({12: (0, 0.9), 13: (0, 0.8)}), PLACES)
+    places, salience = salient_cells(chances({12: (0, 0.9), 13: (0, 0.8)}), GRID_CELLS)
     assert 13 not in places[salience > 0]
-    places, salience = peaks(chances({12: (0, 0.9), 13: (1, 0.8)}), PLACES)
+    places, salience = salient_cells(chances({12: (0, 0.9), 13: (1, 0.8)}), GRID_CELLS)
     assert {12, 13} <= set(places[salience > 0].tolist())
 
 
 def test_the_objects_of_a_picture_do_not_depend_on_the_pictures_beside_it():
     one, other = chances({7: (0, 0.8)}), chances({18: (1, 0.9), 2: (0, 0.7)})
-    together = peaks(torch.cat([one, other]), 4)
+    together = salient_cells(torch.cat([one, other]), 4)
     for row, chance in enumerate((one, other)):
-        for both, alone in zip(together, peaks(chance, 4), strict=True):
+        for both, alone in zip(together, salient_cells(chance, 4), strict=True):
             torch.testing.assert_close(both[row : row + 1], alone)
 
 
@@ -51,7 +51,7 @@ def test_the_scene_head_finds_what_it_was_trained_on():
     finder.head.weight.data.zero_()
     finder.head.bias.data.zero_()
     finder.head.weight.data[2, 700] = 5.0
-    last = torch.zeros(1, PLACES, 1024)
+    last = torch.zeros(1, GRID_CELLS, 1024)
     last[0, 3 * GRID + 1, 700] = 2.0
     objects, activation = finder(last)
     assert activation[0].argmax().item() == (3 * GRID + 1) * 3 + 2

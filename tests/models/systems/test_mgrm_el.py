@@ -4,7 +4,7 @@ import pytest
 import torch
 from rs_text_search_plugin.models.layers.losses import info_nce, triplet
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
-from rs_text_search_plugin.models.systems.base import PLACES, Batch, Facts, Maps
+from rs_text_search_plugin.models.systems.base import GRID_CELLS, Batch, Maps, TrainingSetInfo
 from rs_text_search_plugin.models.systems.mgrm_el import (
     EntityClassifier,
     MaskedEncoder,
@@ -27,7 +27,7 @@ def made(**settings):
 
 
 def maps(count):
-    return Maps(torch.randn(count, PLACES, 512), torch.randn(count, PLACES, 1024))
+    return Maps(torch.randn(count, GRID_CELLS, 512), torch.randn(count, GRID_CELLS, 1024))
 
 
 def batch():
@@ -195,21 +195,21 @@ def test_a_sample_of_entities_gives_the_whole_sum_on_average():
 def test_captions_that_say_the_same_share_an_entity_unless_told_otherwise():
     for merge, expected in ((True, [0, 0, 1, 2]), (False, [0, 1, 2, 3])):
         model = made(merge=merge)
-        model.prepare(Facts(4, TEXTS, ["one"]))
-        assert model.lesson["text_entity"].of.tolist() == expected
-        assert model.lesson["image_entity"].of.tolist() == [0, 1, 2, 3]
+        model.prepare(TrainingSetInfo(4, TEXTS, ["one"]))
+        assert model.train_heads["text_entity"].of.tolist() == expected
+        assert model.train_heads["image_entity"].of.tolist() == [0, 1, 2, 3]
 
 
 def test_losses_are_the_match_and_an_entity_loss_for_each_modality():
     model, lot = made(entity_weight=0.5), batch()
-    model.prepare(Facts(6, TEXTS, ["one"]))
+    model.prepare(TrainingSetInfo(6, TEXTS, ["one"]))
     found = model.losses(lot)
     images, texts = model.embed_images(lot.maps), model.embed_texts(lot.texts)
     assert found.keys() == {"match", "image_entity", "text_entity"}
-    torch.testing.assert_close(found["match"], triplet(images, texts, 0.2, lot.unclear))
-    alone = model.lesson["image_entity"](images, lot.images)
+    torch.testing.assert_close(found["match"], triplet(images, texts, 0.2, lot.ignore_mask))
+    alone = model.train_heads["image_entity"](images, lot.images)
     torch.testing.assert_close(found["image_entity"], 0.5 * alone)
-    alone = model.lesson["text_entity"](texts, lot.sentences)
+    alone = model.train_heads["text_entity"](texts, lot.sentences)
     torch.testing.assert_close(found["text_entity"], 0.5 * alone)
 
 
@@ -217,23 +217,23 @@ def test_losses_are_the_match_and_an_entity_loss_for_each_modality():
 def test_an_entity_loss_that_is_switched_off_is_gone(gone):
     switch = {"image_entity": "image_entities", "text_entity": "text_entities"}[gone]
     model = made(**{switch: False}, sparsity=0.1, loss="info_nce")
-    model.prepare(Facts(6, TEXTS, ["one"]))
+    model.prepare(TrainingSetInfo(6, TEXTS, ["one"]))
     found = model.losses(lot := batch())
     assert found.keys() == {"match", "image_entity", "text_entity", "sparsity"} - {gone}
-    expected = info_nce(model.embed_images(lot.maps), model.embed_texts(lot.texts), 1 / 0.07, lot.unclear)
+    expected = info_nce(model.embed_images(lot.maps), model.embed_texts(lot.texts), 1 / 0.07, lot.ignore_mask)
     torch.testing.assert_close(found["match"], expected)
 
 
 @pytest.mark.parametrize(
     ("loss", "taught"),
     [
-        ("image_entity", {"regions", "visual", "lesson.image_entity"}),
-        ("text_entity", {"words", "phrases", "textual", "lesson.text_entity"}),
+        ("image_entity", {"regions", "visual", "train_heads.image_entity"}),
+        ("text_entity", {"word_encoder", "phrase_encoder", "textual", "train_heads.text_entity"}),
     ],
 )
 def test_an_entity_loss_teaches_its_own_modality_only(loss, taught):
     model = made()
-    model.prepare(Facts(6, TEXTS, ["one"]))
+    model.prepare(TrainingSetInfo(6, TEXTS, ["one"]))
     model.losses(batch())[loss].backward()
     moved = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
     found = {part for part in taught if any(name.startswith(f"{part}.") for name in moved)}
@@ -243,7 +243,7 @@ def test_an_entity_loss_teaches_its_own_modality_only(loss, taught):
 
 def test_everything_learns():
     model = made(loss="info_nce", sparsity=0.1).train()
-    model.prepare(Facts(6, TEXTS, ["one"]))
+    model.prepare(TrainingSetInfo(6, TEXTS, ["one"]))
     sum(model.losses(batch()).values()).backward()
     silent = {name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()}
     assert {name for name in silent if not name.startswith("backbone.")} == set()

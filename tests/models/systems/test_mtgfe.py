@@ -6,11 +6,11 @@ from rs_text_search_plugin.models.layers import minilm as pieces
 from rs_text_search_plugin.models.layers.minilm import SPECIAL
 from rs_text_search_plugin.models.layers.mobilenetv2 import LAST, MIDDLE
 from rs_text_search_plugin.models.systems import mtgfe
-from rs_text_search_plugin.models.systems.base import PLACES, Batch, Facts, Maps
-from rs_text_search_plugin.models.systems.masking import drawn, hide, strangers
+from rs_text_search_plugin.models.systems.base import GRID_CELLS, Batch, Maps, TrainingSetInfo
+from rs_text_search_plugin.models.systems.masking import certain_negatives, drawn, hide
 from rs_text_search_plugin.models.systems.mtgfe import Mtgfe
 from rs_text_search_plugin.models.training.recipe import Recipe
-from rs_text_search_plugin.models.training.trainer import parameters
+from rs_text_search_plugin.models.training.trainer import parameter_groups
 from torch.nn import functional as fn
 
 WORDS = ["red", "green", "blue", "white", "roof", "of", "a", "house", "by", "the", "river"]
@@ -28,7 +28,7 @@ def build(monkeypatch):
     def made(**settings):
         torch.manual_seed(0)
         system = Mtgfe(VOCABULARY, {**SMALL, **settings})
-        system.prepare(Facts(4, [], []))
+        system.prepare(TrainingSetInfo(4, [], []))
         return system
 
     return made
@@ -36,19 +36,21 @@ def build(monkeypatch):
 
 def pictures(count, seed=0):
     draw = torch.Generator().manual_seed(seed)
-    return Maps(*(torch.randn(count, PLACES, width, generator=draw) for width in (MIDDLE, LAST)))
+    return Maps(*(torch.randn(count, GRID_CELLS, width, generator=draw) for width in (MIDDLE, LAST)))
 
 
-def batch_of(texts, second=None):
+def batch_of(texts, second_view=None):
     count = len(texts)
     sentences = torch.tensor([texts.index(text) for text in texts])
-    unclear = (sentences[:, None] == sentences).fill_diagonal_(False)
+    ignore_mask = (sentences[:, None] == sentences).fill_diagonal_(False)
     numbers = torch.arange(count)
-    return Batch(pictures(count), second, list(texts), numbers, sentences, torch.zeros(count).long(), unclear)
+    return Batch(
+        pictures(count), second_view, list(texts), numbers, sentences, torch.zeros(count).long(), ignore_mask
+    )
 
 
 def colours():
-    return batch_of([f"a {colour} roof" for colour in COLOURS], second=pictures(4, seed=1))
+    return batch_of([f"a {colour} roof" for colour in COLOURS], second_view=pictures(4, seed=1))
 
 
 def learn(system, batch, steps, rate=3e-3):
@@ -63,7 +65,7 @@ def test_padding_has_no_influence(build):
     system = build().eval()
     maps, texts = pictures(2), ["a red roof", "a white house by the river of the red house"]
     with torch.inference_mode():
-        keys = system.keys(maps)
+        keys = system.image_keys(maps)
         ids, mask = system.tokenizer.batch(texts)
         disturbed = ids.where(mask, torch.tensor(VOCABULARY.index("blue")))
         assert not torch.equal(ids, disturbed)
@@ -74,16 +76,16 @@ def test_padding_has_no_influence(build):
 
 
 def test_a_pair_is_judged_the_same_in_any_company(build, monkeypatch):
-    monkeypatch.setattr(pieces, "TOGETHER", 3)
+    monkeypatch.setattr(pieces, "TEXTS_PER_BATCH", 3)
     system = build().eval()
     texts = ["a red roof", "the river", "a white house by the river", "the river", "a"]
     with torch.inference_mode():
-        keys = system.keys(pictures(5))
-        alone = torch.cat([system.match(keys[i : i + 1], [text]) for i, text in enumerate(texts)])
-        torch.testing.assert_close(system.match(keys, texts), alone)
+        keys = system.image_keys(pictures(5))
+        alone = torch.cat([system.pair_logits(keys[i : i + 1], [text]) for i, text in enumerate(texts)])
+        torch.testing.assert_close(system.pair_logits(keys, texts), alone)
         torch.testing.assert_close(
-            system.match(keys[:1].expand(5, -1, -1), texts)[[0, 3]],
-            torch.cat([system.match(keys[:1], [texts[i]]) for i in (0, 3)]),
+            system.pair_logits(keys[:1].expand(5, -1, -1), texts)[[0, 3]],
+            torch.cat([system.pair_logits(keys[:1], [texts[i]]) for i in (0, 3)]),
         )
         assert len(set(alone.tolist())) == 5
 
@@ -91,21 +93,21 @@ def test_a_pair_is_judged_the_same_in_any_company(build, monkeypatch):
 def test_the_picture_decides_what_a_pair_is_worth(build):
     system = build().eval()
     with torch.inference_mode():
-        keys = system.keys(pictures(2))
-        one, two = system.match(keys, ["a red roof"] * 2)
+        keys = system.image_keys(pictures(2))
+        one, two = system.pair_logits(keys, ["a red roof"] * 2)
     assert abs(one - two) > 1e-4
 
 
 def test_no_negative_shares_its_text_or_picture():
     texts = torch.tensor([0, 0, 1, 1, 2, 3])
     images = torch.tensor([0, 1, 2, 3, 3, 4])
-    batch = replace(batch_of(["a"] * 6), images=images, sentences=texts, unclear=torch.zeros(6, 6).bool())
-    batch.unclear[5, 0] = True
-    allowed = strangers(batch)
-    likeness = 5.0 * torch.eye(6) + 3.0 * (texts[:, None] == texts) + 3.0 * (images[:, None] == images)
+    batch = replace(batch_of(["a"] * 6), images=images, sentences=texts, ignore_mask=torch.zeros(6, 6).bool())
+    batch.ignore_mask[5, 0] = True
+    allowed = certain_negatives(batch)
+    similarity = 5.0 * torch.eye(6) + 3.0 * (texts[:, None] == texts) + 3.0 * (images[:, None] == images)
     seen = set()
     for _ in range(200):
-        rows, columns = drawn(likeness, allowed)
+        rows, columns = drawn(similarity, allowed)
         columns = columns.flatten()
         assert rows.tolist() == list(range(6))
         assert (texts[rows] != texts[columns]).all()
@@ -116,9 +118,9 @@ def test_no_negative_shares_its_text_or_picture():
 
 
 def test_harder_negatives_are_drawn_more_often():
-    likeness = torch.tensor([[9.0, 2.0, 0.0]]).expand(2000, 3)
+    similarity = torch.tensor([[9.0, 2.0, 0.0]]).expand(2000, 3)
     allowed = torch.tensor([[False, True, True]]).expand(2000, 3)
-    rows, columns = drawn(likeness, allowed)
+    rows, columns = drawn(similarity, allowed)
     assert len(rows) == 2000
     assert float((columns == 1).float().mean()) == pytest.approx(0.881, abs=0.04)
 
@@ -131,17 +133,17 @@ def test_a_batch_of_one_text_teaches_matching_nothing(build):
 
 
 def judged(system, batch):
-    """What alignment says of all pairs, and what the fusion encoder adds: (pictures, texts) each."""
+    """What alignment says of all pairs, and what the fusion encoder adds: (images, texts) each."""
     with torch.no_grad():
-        keys = system.keys(batch.maps)
-        aligned = system.compare([batch.maps], batch.texts)
-        whole = [system.match(keys[i : i + 1].expand(4, -1, -1), batch.texts) for i in range(4)]
+        keys = system.image_keys(batch.maps)
+        aligned = system.similarity_matrix([batch.maps], batch.texts)
+        whole = [system.pair_logits(keys[i : i + 1].expand(4, -1, -1), batch.texts) for i in range(4)]
     return aligned, torch.stack(whole) - aligned
 
 
 def test_matching_is_a_choice_among_hard_pairs_by_what_fusion_adds(build, monkeypatch):
-    def next_ones(likeness, _allowed, count):
-        rows = torch.arange(len(likeness))
+    def next_ones(similarity, _allowed, count):
+        rows = torch.arange(len(similarity))
         return rows, torch.stack([(rows + 1 + i) % len(rows) for i in range(count)], 1)
 
     monkeypatch.setattr(mtgfe, "drawn", next_ones)
@@ -177,10 +179,12 @@ def test_alignment_alone_learns_which_belong_together(build):
 
 def test_the_towers_stay_as_they_came(build):
     system = build()
-    towers = [p for name in system.still for p in getattr(system, name).parameters()]
-    learnt = [p for group in parameters(system, Recipe(text=1.0)) for p in group["params"]]
+    towers = [p for name in system.frozen for p in getattr(system, name).parameters()]
+    learnt = [p for group in parameter_groups(system, Recipe(text_lr_factor=1.0)) for p in group["params"]]
     assert not {id(p) for p in towers} & {id(p) for p in learnt}
-    assert not any(part.training for name in system.still for part in getattr(system.train(), name).modules())
+    assert not any(
+        part.training for name in system.frozen for part in getattr(system.train(), name).modules()
+    )
 
 
 def test_hidden_words_are_asked_for_as_bert_does():
@@ -222,19 +226,19 @@ def test_mvjrc_pulls_two_views_together(build):
 
     def represent(maps, text):
         own = torch.arange(4)
-        joint = system._join(system.keys(maps), own, system.read([text] * 4), own)
-        return fn.normalize(system.lesson["mvjrc"](joint), dim=1)
+        joint = system._join(system.image_keys(maps), own, system.read([text] * 4), own)
+        return fn.normalize(system.train_heads["mvjrc"](joint), dim=1)
 
     @torch.no_grad()
     def apart():
-        """How much nearer a pair's other view is than its text with the other pictures."""
-        likeness = torch.stack(
+        """How much nearer a pair's other view is than its text with the other images."""
+        similarity = torch.stack(
             [
-                represent(batch.second, text) @ represent(batch.maps, text)[i]
+                represent(batch.second_view, text) @ represent(batch.maps, text)[i]
                 for i, text in enumerate(batch.texts)
             ]
         )
-        return float(likeness.diagonal().mean() - likeness[~torch.eye(4).bool()].mean())
+        return float(similarity.diagonal().mean() - similarity[~torch.eye(4).bool()].mean())
 
     before = apart()
     learn(system, batch, 60)
@@ -243,7 +247,7 @@ def test_mvjrc_pulls_two_views_together(build):
 
 def test_the_text_alone_does_not_satisfy_mvjrc(build):
     system = build(itm=0, mlm=0, mvjrc=1, share=1)
-    system.pairs.requires_grad_(False).weight.zero_()  # nothing of a picture gets through
+    system.pairs.requires_grad_(False).weight.zero_()  # nothing of an image gets through
     learn(system, colours(), 25)
     with torch.no_grad():
         assert float(system.losses(colours())["mvjrc"]) == pytest.approx(0.693, abs=0.05)
@@ -251,7 +255,7 @@ def test_the_text_alone_does_not_satisfy_mvjrc(build):
 
 def test_mvjrc_leaves_out_what_may_be_the_same(build):
     system = build(itm=0, mlm=0, mvjrc=1, share=1)
-    alike = replace(batch_of(["a roof"] * 3), second=pictures(3, seed=1))
+    alike = replace(batch_of(["a roof"] * 3), second_view=pictures(3, seed=1))
     assert float(system.losses(alike)["mvjrc"].detach()) == 0.0
 
 
@@ -259,8 +263,8 @@ def test_mvjrc_leaves_out_what_may_be_the_same(build):
     ("task", "own"),
     [
         ("itm", ["belongs"]),
-        ("mlm", ["lesson.mlm"]),
-        ("mvjrc", ["lesson.mvjrc"]),
+        ("mlm", ["train_heads.mlm"]),
+        ("mvjrc", ["train_heads.mvjrc"]),
     ],
 )
 def test_a_task_that_is_off_is_not_computed(build, task, own):
@@ -268,8 +272,8 @@ def test_a_task_that_is_off_is_not_computed(build, task, own):
         losses = system.losses(colours())
         assert losses.pop("align") > 0
         sum(losses.values()).backward()
-        learning = {name for name, p in system.named_parameters() if p.grad is not None}
-        return set(losses), {part for part in own if any(name.startswith(part) for name in learning)}
+        image_parameters = {name for name, p in system.named_parameters() if p.grad is not None}
+        return set(losses), {part for part in own if any(name.startswith(part) for name in image_parameters)}
 
     tasks = {"itm", "mlm", "mvjrc"}
     assert touched(build()) == (tasks, set(own))
@@ -278,13 +282,13 @@ def test_a_task_that_is_off_is_not_computed(build, task, own):
 
 def test_mvjrc_without_a_second_view_is_refused(build):
     with pytest.raises(ValueError, match="second view"):
-        build().losses(replace(colours(), second=None))
+        build().losses(replace(colours(), second_view=None))
 
 
 def test_maps_in_half_precision_are_taken_under_autocast(build):
     system = build()
     batch = colours()
-    batch = replace(batch, maps=Maps(*(part.bfloat16() for part in batch.maps)), second=batch.maps)
+    batch = replace(batch, maps=Maps(*(part.bfloat16() for part in batch.maps)), second_view=batch.maps)
     with torch.autocast("cpu", torch.bfloat16):
         losses = system.losses(batch)
     assert all(loss.dtype == torch.float32 and loss.isfinite() for loss in losses.values())

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import torch
-from rs_text_search_plugin.models.label_prompts import made_up, phrases
+from rs_text_search_plugin.models.label_prompts import label_prompts, synthetic_descriptions
 from rs_text_search_plugin.models.layers.losses import info_nce, triplet
-from rs_text_search_plugin.models.training import pairs as lessons
+from rs_text_search_plugin.models.training import pairs
 from rs_text_search_plugin.models.training.datasets import Dataset, ImageStore, Row
-from rs_text_search_plugin.models.training.recipe import Recipe, rate
+from rs_text_search_plugin.models.training.recipe import Recipe, lr_factor
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def found():
         Row("3", "train", "ship", ()),
         Row("4", "val", "forest", ("never learnt",)),
     )
-    return lessons.lessons([Dataset("d", rows, ImageStore([]))])
+    return pairs.training_pairs([Dataset("d", rows, ImageStore([]))])
 
 
 def test_only_the_train_split_is_learnt(found):
@@ -33,22 +33,22 @@ def test_a_text_is_one_number_however_many_pictures_share_it(found):
 def test_the_same_text_on_another_picture_is_left_out_of_the_loss(found):
     boats = found.items[0].captions[0]
     drawn = [boats, boats, found.items[2].captions[0]]
-    left_out = lessons.unclear(found.items[:3], drawn, found, found.alike())
+    left_out = pairs.ignore_mask(found.items[:3], drawn, found, found.shared_names())
     assert left_out.tolist() == [[False, True, False], [True, False, False], [False, False, False]]
 
 
 def test_a_caption_that_another_picture_also_has_is_no_negative_for_it(found):
     port, harbour = found.items[:2]
     drawn = [port.captions[1], harbour.captions[0]]  # the second is a caption of both
-    left_out = lessons.unclear([port, harbour], drawn, found, found.alike())
+    left_out = pairs.ignore_mask([port, harbour], drawn, found, found.shared_names())
     assert left_out.tolist() == [[False, True], [False, False]]
 
 
 def test_the_name_of_a_scene_is_no_negative_for_pictures_of_scenes_called_alike(found):
     port, forest = found.items[0], found.items[2]
-    harbour = found.items[1].names[0]
+    harbour = found.items[1].label_texts[0]
     drawn = [port.captions[1], harbour, forest.captions[0]]
-    left_out = lessons.unclear([port, found.items[1], forest], drawn, found, found.alike())
+    left_out = pairs.ignore_mask([port, found.items[1], forest], drawn, found, found.shared_names())
     assert left_out.tolist() == [[False, True, False], [False, False, False], [False, False, False]]
 
 
@@ -68,33 +68,37 @@ def test_left_out_pairs_do_not_move_the_loss():
 
 def test_pictures_without_captions_are_drawn_by_their_names(found):
     rng = np.random.default_rng(0)
-    recipe = Recipe(uncaptioned=1.0, batch=4)
+    recipe = Recipe(uncaptioned=1.0, batch_size=4)
     ship = found.items[3]
-    assert all(lessons.draw(ship, recipe, rng) in ship.names for _ in range(20))
-    (batch,) = lessons.epoch_batches(found, recipe, rng)
+    assert all(pairs.draw_text(ship, recipe, rng) in ship.label_texts for _ in range(20))
+    (batch,) = pairs.epoch_batches(found, recipe, rng)
     assert {item.row for item in batch} == {0, 1, 2, 3}
 
 
 def test_shares_of_texts_follow_the_recipe(found):
     rng = np.random.default_rng(0)
     item = found.items[0]
-    drawn = [lessons.draw(item, Recipe(own_captions=0.5, label_texts=0.2), rng) for _ in range(2000)]
+    drawn = [pairs.draw_text(item, Recipe(own_captions=0.5, label_texts=0.2), rng) for _ in range(2000)]
     assert np.isin(drawn, item.captions).mean() == pytest.approx(0.5, abs=0.05)
-    assert np.isin(drawn, item.names).mean() == pytest.approx(0.2, abs=0.05)
+    assert np.isin(drawn, item.label_texts).mean() == pytest.approx(0.2, abs=0.05)
 
 
 def test_the_rate_rises_then_falls():
-    rates = [rate(Recipe(rate=1.0), step, 100) for step in range(100)]
+    rates = [lr_factor(Recipe(), step, 100) for step in range(100)]
     assert rates[0] < rates[5]
     assert max(rates) < 1.0
     assert rates[-1] < 0.02
 
 
 def test_own_texts_are_plain_and_repeatable():
-    assert made_up(50, np.random.default_rng(1)) == made_up(50, np.random.default_rng(1))
-    assert all("{" not in text and "  " not in text for text in made_up(200, np.random.default_rng(2)))
-    assert "harbor" in phrases().alike["port"]
-    assert "forest" not in phrases().alike["port"]
+    assert synthetic_descriptions(50, np.random.default_rng(1)) == synthetic_descriptions(
+        50, np.random.default_rng(1)
+    )
+    assert all(
+        "{" not in text and "  " not in text for text in synthetic_descriptions(200, np.random.default_rng(2))
+    )
+    assert "harbor" in label_prompts().same_name["port"]
+    assert "forest" not in label_prompts().same_name["port"]
 
 
 def test_the_triplet_loss_is_its_formula():

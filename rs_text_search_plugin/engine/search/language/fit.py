@@ -17,8 +17,7 @@ from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.search.query.embedding import embed_english
 from rs_text_search_plugin.models import registry
 from rs_text_search_plugin.models.inference import language_adapter
-from rs_text_search_plugin.models.label_prompts import made_up
-from rs_text_search_plugin.models.label_prompts import phrases as label_prompts
+from rs_text_search_plugin.models.label_prompts import label_prompts, synthetic_descriptions
 
 from .dictionary import LANGUAGES, NOUN_FIRST, Dictionary, dictionary
 from .sentences import encode, known_phrases
@@ -57,7 +56,7 @@ def fit_adapter(encoder: Encoder, captioned: Sequence[str] = ()) -> language_ada
 
     rng = np.random.default_rng(0)
     named = english_names(rng)
-    plain = [*made_up(MADE_UP, rng), *captioned]
+    plain = [*synthetic_descriptions(MADE_UP, rng), *captioned]
     listed = [pair for code in LANGUAGES for pair in word_list_pairs(dictionary(code), rng)]
     pairs = [*((text, text) for text in (*named, *plain)), *listed]
     sentences = encode([text for text, _ in pairs])

@@ -18,7 +18,7 @@ from rs_text_search_plugin.contracts.arrays import F32, I64
 from rs_text_search_plugin.contracts.errors import ModelError
 from rs_text_search_plugin.engine.search.vocabulary import words as vocabulary_words
 from rs_text_search_plugin.engine.vectors import unit_length
-from rs_text_search_plugin.models.label_prompts import phrases as label_prompts
+from rs_text_search_plugin.models.label_prompts import label_prompts
 
 from .cache import kept
 from .dictionary import LANGUAGES, TERMS, dictionary

@@ -19,7 +19,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from rs_text_search_plugin.engine.search.vocabulary import words as vocabulary_words
-from rs_text_search_plugin.models.word_list import taught_words
+from rs_text_search_plugin.models.word_list import scene_words
 
 SHORTEST, LONG = 4, 8
 """Letters from which on a word is repaired, and from which on by two slips."""
@@ -50,7 +50,7 @@ def lexicon() -> Lexicon:
     )
     folder = files("rs_text_search_plugin.resources")
     others = frozenset(word for name in LISTS for word in split(folder.joinpath(name).read_text("utf-8")))
-    wanted = ours | taught_words()
+    wanted = ours | scene_words()
     return Lexicon(wanted | others, ours, wanted)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from rs_text_search_plugin.models.layers.losses import NEVER
+from rs_text_search_plugin.models.layers.losses import MASKED_LOGIT
 from rs_text_search_plugin.models.training.mixed.examples import Example, Text
 from rs_text_search_plugin.models.training.mixed.known_pairs import (
     image_facts,
@@ -44,7 +44,7 @@ def test_a_pair_is_negative_only_where_that_is_known(text, of_scene, of_chip):
 def test_the_pair_loss_is_info_nce_where_all_others_are_negatives():
     torch.manual_seed(0)
     logits, owner = torch.randn(4, 4), torch.arange(4)
-    negative, never = ~torch.eye(4, dtype=torch.bool), torch.full((4,), NEVER)
+    negative, never = ~torch.eye(4, dtype=torch.bool), torch.full((4,), MASKED_LOGIT)
     both = [torch.nn.functional.cross_entropy(side, owner) for side in (logits, logits.T)]
     torch.testing.assert_close(pair_loss(logits, negative, owner, never), sum(both) / 2)
 
@@ -52,7 +52,7 @@ def test_the_pair_loss_is_info_nce_where_all_others_are_negatives():
 def test_several_texts_of_an_image_do_not_stand_against_each_other():
     logits = torch.tensor([[2.0, -3.0]])
     nothing = torch.zeros(1, 2, dtype=torch.bool)
-    loss = pair_loss(logits, nothing, torch.tensor([0, 0]), torch.full((2,), NEVER))
+    loss = pair_loss(logits, nothing, torch.tensor([0, 0]), torch.full((2,), MASKED_LOGIT))
     assert float(loss) == pytest.approx(0.0)
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from rs_text_search_plugin.models.label_prompts import phrases
+from rs_text_search_plugin.models.label_prompts import label_prompts
 from rs_text_search_plugin.models.training.mixed.things import ABSENT, PRESENT, UNKNOWN, things
 
 
@@ -30,7 +30,7 @@ def test_names_in_boxes_are_those_of_the_table():
 
 def test_no_label_both_shows_and_may_show_a_thing_without_being_known():
     table = things()
-    labels = {*phrases().labels, *table.sets}
+    labels = {*label_prompts().labels, *table.sets}
     named = {label for thing in table.all for label in (*thing.shown, *thing.maybe)}
     scenes = {scene for one in table.sets.values() for scene in one.scenes}
     assert named | scenes <= labels

@@ -17,12 +17,20 @@ from rs_text_search_plugin.models.training.mixed.chips import ObjectChips
 from rs_text_search_plugin.models.training.mixed.scenes import SceneImages
 from rs_text_search_plugin.models.training.mixed.things import PRESENT, things
 from rs_text_search_plugin.models.training.mixed.windows import View
-from rs_text_search_plugin.models.training.pairs import lessons
+from rs_text_search_plugin.models.training.pairs import training_pairs
 from rs_text_search_plugin.models.training.pipeline import Options
-from rs_text_search_plugin.models.training.recipe import MixedRecipe, Recipe, Training
+from rs_text_search_plugin.models.training.recipe import MixedRecipe, Recipe, TrainingPlan
 
 RECIPE = MixedRecipe(
-    batch=12, rate=1e-4, backbone=0.5, texts=2, steps=2, measured=1, scenes=(0.6,), things=0.4, side=64
+    batch_size=12,
+    lr=1e-4,
+    image_lr_factor=0.5,
+    texts_per_image=2,
+    steps=2,
+    eval_every=1,
+    scenes=(0.6,),
+    things=0.4,
+    image_size=64,
 )
 WORDS = ["airport", "desert", "airplane", "planes", "a", "many", "sand"]
 
@@ -71,7 +79,7 @@ def begun(tmp_path_factory):
 @pytest.fixture
 def batches(data):
     scenes, chips = map(open_dataset, data)
-    found, table = lessons([scenes]), things()
+    found, table = training_pairs([scenes]), things()
     images = SceneImages([scenes], found, table, RECIPE)
     return MixedBatches(images, ObjectChips(chips, table, found.labels), Mix((0.6,), 0.4, 0, 0, 0), 64, 2)
 
@@ -100,7 +108,7 @@ def test_a_pasted_thing_is_known_and_named(batches):
 
 @pytest.fixture
 def plan(monkeypatch):
-    found = Training({}, Recipe(), Recipe(), {}, mixed=RECIPE)
+    found = TrainingPlan({}, Recipe(), Recipe(), {}, mixed=RECIPE)
     monkeypatch.setattr(pipeline, "training", lambda _: found)
     return found
 

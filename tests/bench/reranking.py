@@ -1,10 +1,10 @@
-"""What a second look changes: people's words, and pairs of texts that differ in one thing.
+"""What reranking changes: people's words, and pairs of texts that differ in one thing.
 
-    python -m tests.bench.second_look JSONL:IMAGES... [--model compact] [--reranker mtgfe]
+    python -m tests.bench.reranking JSONL:IMAGES... [--model compact] [--reranker mtgfe]
 
-Val pictures lie in a mosaic, which is indexed and searched as in QGIS, and the best matches are reranked. Words are
-judged by precision at 10 (words.py), pairs by how often a text ranks its own pictures above the other's (pairs.py);
-pictures of pairs are all looked at again, whether or not they are among the best.
+Val images lie in a mosaic, which is indexed and searched as in QGIS, and the best matches are reranked. Words are
+judged by precision at 10 (words.py), pairs by how often a text ranks its own images above the other's (pairs.py);
+images of pairs are all reranked, whether or not they are among the best.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ def main() -> None:
     found: Figures = defaultdict(list)
     for data in map(open_dataset, args.data):
         mosaic = indexed(encoder, data)
-        look_at_words(found, data, mosaic, encoder, reranker)
-        look_at_pairs(found, data, mosaic, encoder, reranker)
+        judge_words(found, data, mosaic, encoder, reranker)
+        judge_pairs(found, data, mosaic, encoder, reranker)
     print(f"| {encoder.name}, then {reranker.name} | before | after | queries |\n|---|---|---|---|")
     for kind, figures in found.items():
         before, after = 100 * np.mean(figures, axis=0)
         print(f"| {kind} | {before:.1f} | {after:.1f} | {len(figures)} |")
 
 
-def look_at_words(found: Figures, data: Dataset, mosaic: Index, encoder: Encoder, reranker: Reranker) -> None:
+def judge_words(found: Figures, data: Dataset, mosaic: Index, encoder: Encoder, reranker: Reranker) -> None:
     """Precision at 10 of what people type, percent."""
     labels, table = np.array([row.label for row in data.split("val")]), places()
     for asked in queries([data]):
@@ -66,8 +66,8 @@ def look_at_words(found: Figures, data: Dataset, mosaic: Index, encoder: Encoder
         ].append((before, after))
 
 
-def look_at_pairs(found: Figures, data: Dataset, mosaic: Index, encoder: Encoder, reranker: Reranker) -> None:
-    """How often a text ranks its own pictures above the other's, percent."""
+def judge_pairs(found: Figures, data: Dataset, mosaic: Index, encoder: Encoder, reranker: Reranker) -> None:
+    """How often a text ranks its own images above the other's, percent."""
     rows = data.split("val")
     for pair in pairs(data.name, rows):
         numbers = [*pair.shows_a, *pair.shows_b]
