@@ -41,7 +41,8 @@ class HubCentres:
         """Unit vectors (n, dim) and (m, dim) -> (n, m), their cosines with hub correction."""
         b = IMAGE_WEIGHT * hubness(images, self.texts, self.text_shares)
         c = TEXT_WEIGHT * hubness(texts, self.images, self.image_shares)
-        return images @ texts.T - b[:, None] - c[None]
+        corrected: F32 = images @ texts.T - b[:, None] - c[None]
+        return corrected
 
 
 def hubness(vectors: F32, bank: F32, shares: F32) -> F32:

@@ -136,7 +136,7 @@ def _retrieval(model: str, split: Split, images: F32, texts: F32, rerank: Rerank
     scorer = _pair_scorer(split, rerank.how) if rerank.how not in ("none", "multivariate") else None
     cosine = images @ texts.T  # (n, m)
     counts = {"images": len(split.rows), "captions": len(split.captions)}
-    found = {**counts, "cosine_mr": recalls(images, texts, split.owners)["mr"]}
+    found: Figures = {**counts, "cosine_mr": recalls(images, texts, split.owners)["mr"]}
     found |= _judged(cosine, split.owners, rerank, scorer)
     if centres is not None:
         corrected = centres.similarity(images, texts)

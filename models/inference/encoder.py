@@ -77,7 +77,7 @@ class SystemTowers:
         """(B, INPUT_PX, INPUT_PX, 3) RGB uint8 and (dim,) -> cosines (B,), and what each cell adds
         to them (B, g, g)."""
         maps = self.runner(tiles)
-        return self.system.relevance(Maps(maps.middle.float(), maps.last.float()), query)  # type: ignore[operator]
+        return self.system.relevance(Maps(maps.middle.float(), maps.last.float()), query)  # type: ignore[operator, no-any-return]
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """n texts -> (n, dim) unit length."""

@@ -98,8 +98,8 @@ class ResNet50V2(nn.Module):
 
     def last(self, opened: Tensor) -> Tensor:
         """Stage 3 and what closes it, from its normed input (B, 512, h, w) on -> (B, 1024, h/2, w/2)."""
-        first, *others = self.stages[2]  # type: ignore[misc]
-        x = first.after_opening(opened, opened)
+        first, *others = self.stages[2].children()
+        x = first.after_opening(opened, opened)  # type: ignore[operator]
         for unit in others:
             x = unit(x)
         return self.close(x)  # type: ignore[no-any-return]

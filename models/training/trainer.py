@@ -283,7 +283,7 @@ def parameter_groups(system: System, recipe: Recipe) -> list[dict[str, Any]]:
     text, image = [p for tower in towers for p in tower.layers.parameters()], system.image_parameters()
     shared = {id(p) for part in (*towers, *frozen, system.backbone) for p in part.parameters()}
     own = [p for p in system.parameters() if id(p) not in shared | set(map(id, image))]
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"name": "own", "params": [p for p in own if p.dim() > 0]},
         {"name": "scalars", "params": [p for p in own if p.dim() == 0], "weight_decay": 0.0},
         {"name": "text", "params": text, "lr": recipe.lr * recipe.text_lr_factor},

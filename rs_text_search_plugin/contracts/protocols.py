@@ -22,8 +22,11 @@ class Encoder(Protocol):
     """Side of the network's square input, px. Tiles of any size are resized to it on the device."""
     device: str
     """`cpu` or `cuda:N`."""
-    batch: int
-    """Tiles it is best given at once: few on a CPU, so that a cancel acts within a second, many on a GPU."""
+
+    @property
+    def batch(self) -> int:
+        """Tiles it is best given at once: few on a CPU, so that a cancel acts within a second, many on a GPU."""
+        ...
 
     def images(self, tiles: U8) -> F32:
         """(n, h, w, 3) RGB uint8 -> (n, dim) unit length."""
@@ -51,8 +54,11 @@ class Reranker(Protocol):
     name: str
     device: str
     """`cpu` or `cuda:N`."""
-    batch: int
-    """Tiles it is best given at once; between two batches a search can be cancelled."""
+
+    @property
+    def batch(self) -> int:
+        """Tiles it is best given at once; between two batches a search can be cancelled."""
+        ...
 
     def pairs(self, text: str, tiles: U8) -> F32:
         """(n, h, w, 3) RGB uint8 -> (n,) probability that the text fits, 0-1."""

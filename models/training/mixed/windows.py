@@ -141,7 +141,7 @@ def _square(chip: Chip, rng: np.random.Generator) -> Square:
     short = min(width, height)
     ground = math.exp(rng.uniform(math.log(LEAST_GROUND), math.log(MOST_GROUND)))
     wanted = ground / chip.gsd if chip.gsd else short * rng.uniform(0.3, 1.0)
-    size = float(np.grad_clip(wanted, min(LEAST_PX, short), short))
+    size = float(np.clip(wanted, min(LEAST_PX, short), short))
     if not chip.boxes or rng.random() >= AROUND_A_BOX:
         return Square(rng.uniform(0, width - size), rng.uniform(0, height - size), size)
     box = chip.boxes[int(rng.integers(len(chip.boxes)))]
@@ -155,7 +155,7 @@ def _holding(start: float, end: float, size: float, limit: float, rng: np.random
     first, last = max(0.0, end - size), min(start, limit - size)
     if last > first:
         return rng.uniform(first, last)
-    return float(np.grad_clip((start + end - size) / 2, 0, limit - size))
+    return float(np.clip((start + end - size) / 2, 0, limit - size))
 
 
 def twice_the_ground(view: View) -> View:
