@@ -20,7 +20,7 @@ from rs_text_search_plugin.models.training.datasets import open_dataset, pixels
 from rs_text_search_plugin.contracts.arrays import F32, U8
 from rs_text_search_plugin.engine.vectors import unit_length as unit
 
-from .encoder import possible, seeing
+from .encoder import possible, with_runtime
 from .results import table
 
 SIDES = (160, 224, 256)
@@ -49,10 +49,10 @@ def main(model: str, data: str) -> None:
 
 def _otherwise(model: str, tiles: U8) -> Iterator[tuple[str, F32]]:
     for name, kind in possible(model):
-        encoder = seeing(model, RuntimeChoice(name, kind, ""))
+        encoder = with_runtime(model, RuntimeChoice(name, kind, ""))
         yield f"{name} in {kind}", encoder.images(tiles)
     for side in SIDES:
-        encoder = seeing(model, side=side)
+        encoder = with_runtime(model, side=side)
         yield f"{side} px", encoder.images(tiles)
 
 

@@ -77,7 +77,7 @@ def photo_tiles(count: int, side: int) -> U8:
 def ways(model: str, tiles: U8, rounds: int) -> None:
     """Tiles/s of every way, their ratio to torch in fp32, and the cosine of their vectors to its."""
     encoders = {
-        f"{name} {kind}": seeing(model, RuntimeChoice(name, kind, "")) for name, kind in possible(model)
+        f"{name} {kind}": with_runtime(model, RuntimeChoice(name, kind, "")) for name, kind in possible(model)
     }
     vectors = {name: one.images(tiles) for name, one in encoders.items()}  # warms up, too
     seconds: dict[str, list[float]] = {name: [] for name in encoders}
@@ -105,15 +105,12 @@ def possible(model: str) -> list[tuple[str, str]]:
     return [way for way in WAYS if not lacking & set(way)]
 
 
-def seeing(model: str, choice: RuntimeChoice | None = None, side: int = 0) -> encoder.TorchEncoder:
-    """The model's encoder with its backbone run some way, over images of some side; its own unless told."""
+def with_runtime(model: str, choice: RuntimeChoice | None = None, side: int = 0) -> encoder.TorchEncoder:
+    """A model in one of its ways to compute, on tiles resized to `side` px instead of its own size."""
     system = checkpoint.load(registry.weights_of(model))
-    size = side or registry.entries()[model]["size_px"]
-    found = encoder.TorchEncoder(
-        model, encoder.SystemTowers(system, CPU, choice), "0" * 64, dim=system.dim, size=size, device=CPU
-    )
-    found.hubs = system.hubs
-    return found
+    entry = {"name": model, "size_px": side or registry.entries()[model]["size_px"]}
+    towers = encoder.SystemTowers(system, CPU, choice)
+    return encoder.TorchEncoder(entry, towers, "", dim=system.dim, device="cpu")
 
 
 def agreement(found: F32, wanted: F32) -> F32:

@@ -18,7 +18,7 @@ from rs_text_search_plugin.models import devices, registry
 
 from rs_text_search_plugin.contracts.arrays import U8
 from rs_text_search_plugin.contracts.protocols import Encoder
-from rs_text_search_plugin.engine.index.grid import lattice, window
+from rs_text_search_plugin.engine.index.grid import lattice, tile_window
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.raster.reader import open_raster
 
@@ -79,7 +79,7 @@ def measure(path: Path, encoder: Encoder, side: int) -> tuple[float, float, floa
     with open_raster(path) as raster:
         grid, stretch = lattice(raster.width, raster.height, side, side), raster.stretch()
         tiles = np.stack(
-            [raster.rgb(window(grid, *divmod(i, grid.cols)), stretch)[0] for i in range(len(grid))]
+            [raster.rgb(tile_window(grid, *divmod(i, grid.cols)), stretch)[0] for i in range(len(grid))]
         )
     ends = np.cumsum(watched.batches)
     start = time.perf_counter()

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import torch
 from rs_text_search_plugin.models.inference import encoder
-from rs_text_search_plugin.models.inference.encoder import TorchEncoder, within_memory
+from rs_text_search_plugin.models.inference.encoder import TorchEncoder
 
-from rs_text_search_plugin.contracts.errors import ModelError
 from rs_text_search_plugin.contracts.protocols import Encoder
 
 
@@ -45,7 +44,7 @@ def test_an_encoder_tells_its_device_and_batch(made):
 def test_out_of_memory_halves_the_batch_and_loses_no_tile(made):
     found = made.images(tiles(5))
     np.testing.assert_allclose(found, tiles(5).mean((1, 2)), rtol=1e-6)
-    assert made.towers.batches == [5, 4, 2, 2, 1]
+    assert made.towers.batches == [5, 2, 2, 1]
 
 
 def test_the_batch_that_fitted_is_remembered(made):
@@ -54,11 +53,3 @@ def test_the_batch_that_fitted_is_remembered(made):
     made.images(tiles(4))
     assert made.batch == 2
     assert made.towers.batches == [2, 2]
-
-
-def test_a_tile_that_does_not_fit_alone_is_a_clear_error():
-    def never(_tiles):
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-
-    with pytest.raises(ModelError, match="not hold even one tile"):
-        within_memory(never, tiles(2), 2)

@@ -13,7 +13,7 @@ def shipped():
 
 def test_places_add_up_to_the_vector(shipped):
     system, tiles = shipped.towers.system, pictures()[:4]
-    maps = shipped.towers.runner(_tensor(tiles))
+    maps = shipped.towers.runner(to_tensor(tiles))
     places, whole = system.image_head.parts(maps.last.float(), maps.middle.float().mean(1))
     vectors = (whole / whole.norm(dim=1, keepdim=True)).detach().numpy()
     assert places.shape[:2] == (4, 36)
@@ -40,7 +40,7 @@ def test_relevance_takes_as_many_tiles_as_come(shipped):
     np.testing.assert_allclose(shares[3], shipped.relevance(tiles[3:4], query)[1][0], atol=0.02)
 
 
-def _tensor(tiles):
+def to_tensor(tiles):
     import torch  # noqa: PLC0415
 
     return torch.from_numpy(tiles.copy())
