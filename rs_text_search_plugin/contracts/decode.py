@@ -196,9 +196,9 @@ def _text(value: Any) -> str:
     if "\0" in value:
         raise Mismatch("must not hold a null character")
     try:
-        value.encode("utf-8", "surrogateescape")  # as names of files that are not UTF-8 come
+        value.encode()
     except UnicodeEncodeError:
-        raise Mismatch("must be Unicode text without lone surrogates") from None
+        raise Mismatch("is not Unicode text: rename the file if it is a file's name") from None
     return str(value)
 
 

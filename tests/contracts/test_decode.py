@@ -67,7 +67,10 @@ def test_a_request_becomes_a_dataclass_with_defaults_filled_in() -> None:
         ),
         ({"indexes": [], "colour": 1}, "search: `colour` is not a field of it."),
         ({"indexes": [], "text": "a\0b"}, "search: `text` must not hold a null character."),
-        ({"indexes": [], "text": "\ud800"}, "search: `text` must be Unicode text without lone surrogates."),
+        (
+            {"indexes": [], "text": "\ud800"},
+            "search: `text` is not Unicode text: rename the file if it is a file's name.",
+        ),
         (
             {"indexes": [], "text": "a" * 40_000},
             "search: `text` must have at most 32,767 characters, not 40,000.",
@@ -106,8 +109,9 @@ def test_arrays_paths_and_missing_numbers_become_plain_json() -> None:
     assert type(plain["n"]) is float
 
 
-def test_a_file_name_that_is_not_utf_8_is_let_through() -> None:
-    assert decode(SearchRequest, {"indexes": ["a\udcff.tif"]}, "search").indexes == ("a\udcff.tif",)
+def test_a_file_name_that_is_not_utf_8_is_refused_with_what_to_do() -> None:
+    message = refusal(SearchRequest, {"indexes": ["a\udcff.tif"]})
+    assert message == "search: `indexes[0]` is not Unicode text: rename the file if it is a file's name."
 
 
 def test_of_a_match_an_export_needs_no_geometry() -> None:

@@ -83,32 +83,30 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_index(commands: Any) -> None:
-    add = _command(commands, "index", "embed every tile of one or more rasters").add_argument
+    command = _command(commands, "index", "embed every tile of one or more rasters")
+    add = command.add_argument
     add("words", nargs="+", metavar="RASTER", help="a file or URL that GDAL reads")
     add("--model", default="compact", help="see `rs-text-search models` (default: compact)")
-    size = commands.choices["index"].add_mutually_exclusive_group()
-    size.add_argument("--tile-px", type=at_least(1, int), metavar="N", help="side of a tile in pixels")
-    size.add_argument("--tile-m", type=at_least(0.001, float), metavar="M", help="side of a tile in metres")
-    add("--overlap", type=between(0, 0.9), default=0.0, metavar="0..0.9", help="share of a tile (default: 0)")
-    add(
-        "--levels",
-        type=levels,
-        default=1,
-        metavar="auto|N",
-        help="levels of tiles, each of twice the side of the one before; auto: as many as the model understands",
-    )
-    add(
-        "--bands", type=bands, metavar="4,3,2", help="bands shown as red, green, blue; one band is shown grey"
-    )
+    _add_tiling(command)
+    add("--bands", type=bands, metavar="4,3,2", help="bands shown as red, green, blue; one is shown grey")
     _add_area(add, "index")
     add("--out", metavar="DIR", help="index folder, or with several rasters the folder to put them in")
     _add_device(add)
-    mode = commands.choices["index"].add_mutually_exclusive_group()
-    mode.add_argument(
-        "--resume", dest="mode", action="store_const", const="resume", help="finish a begun index"
-    )
+    mode = command.add_mutually_exclusive_group()
+    resume = "finish a begun index"
+    mode.add_argument("--resume", dest="mode", action="store_const", const="resume", help=resume)
     mode.add_argument("--restart", dest="mode", action="store_const", const="restart", help="begin anew")
-    commands.choices["index"].set_defaults(mode="auto")
+    command.set_defaults(mode="auto")
+
+
+def _add_tiling(command: argparse.ArgumentParser) -> None:
+    size = command.add_mutually_exclusive_group()
+    size.add_argument("--tile-px", type=at_least(1, int), metavar="N", help="side of a tile in pixels")
+    size.add_argument("--tile-m", type=at_least(0.001, float), metavar="M", help="side of a tile in metres")
+    share = "share of a tile (default: 0)"
+    command.add_argument("--overlap", type=between(0, 0.9), default=0.0, metavar="0..0.9", help=share)
+    each = "levels of tiles, each of twice the side of the one before; auto: as many as the model understands"
+    command.add_argument("--levels", type=levels, default=1, metavar="auto|N", help=each)
 
 
 def _add_search(commands: Any) -> None:
@@ -119,6 +117,22 @@ def _add_search(commands: Any) -> None:
         metavar="INDEX... TEXT",
         help="index folders, or rasters that have one; then the text",
     )
+    _add_query(add)
+    add("--top", type=at_least(1, int), default=200, metavar="K", help="at most K matches (default: 200)")
+    add("--min-score", type=between(0, 100), default=0.0, metavar="S", help="from 0 to 100 (default: 0)")
+    _add_area(add, "search")
+    add(
+        "--rerank",
+        nargs="?",
+        type=lambda text: text or True,
+        default=False,
+        metavar="MODEL",
+        help="let a second, slower model reorder the best matches (default: mtgfe)",
+    )
+    _add_search_files(add)
+
+
+def _add_query(add: Callable[..., Any]) -> None:
     add("--without", default="", metavar="TEXT", help="what must not be there")
     add(
         "--language", default="", metavar="CODE", help="of the text, such as de (default: told from the text)"
@@ -133,17 +147,9 @@ def _add_search(commands: Any) -> None:
         help="an image to resemble; may be repeated",
     )
     add("--unlike-image", action="append", default=[], metavar="FILE", help="an image not to resemble")
-    add("--top", type=at_least(1, int), default=200, metavar="K", help="at most K matches (default: 200)")
-    add("--min-score", type=between(0, 100), default=0.0, metavar="S", help="from 0 to 100 (default: 0)")
-    _add_area(add, "search")
-    add(
-        "--rerank",
-        nargs="?",
-        type=lambda text: text or True,
-        default=False,
-        metavar="MODEL",
-        help="let a second, slower model reorder the best matches (default: mtgfe)",
-    )
+
+
+def _add_search_files(add: Callable[..., Any]) -> None:
     add("--out", metavar="FILE", help="write the matches: .shp .gpkg .geojson .fgb .parquet")
     add("--heat", metavar="FILE.tif", help="write the scores of all tiles as a GeoTIFF")
     add("--zoom", type=at_least(1, int), metavar="K", help="point at the thing inside the best K tiles")

@@ -70,36 +70,28 @@ def stoppable() -> Iterator[Event]:
 
 
 def search(session: Session, args: Namespace, watch: Watch) -> Json:
-    """The search result, with the report of `--out` under "export"."""
-    names, text = split_words(args)
-    request = {
-        "indexes": names,
-        "text": text,
-        "without": args.without,
-        "language": args.language,
-        "like": _marks(names, args.like),
-        "unlike": _marks(names, args.unlike),
-        "like_images": args.like_image,
-        "unlike_images": args.unlike_image,
-        "top": args.top,
-        "min_score": args.min_score,
-        "heat": args.heat or False,
-        "rerank": args.rerank,
-    }
-    found = call(session, "search", request | _area(args), Job())
+    """The search result, with the report of `--out` under "export" and that of `--zoom` under "zoom"."""
+    found = call(session, "search", _search_request(args), Job())
     if args.out:
         rows = [export_row(match) for match in found["matches"]]
         wanted = {"path": args.out, "query": found["query"], "model": found["model"], "matches": rows}
         found["export"] = call(session, "export", wanted, Job())
     if args.zoom:
-        wanted = {
-            "result": found["result"],
-            "top": args.zoom,
-            "seconds": args.zoom_seconds,
-            "path": args.zoom_out,
-        }
-        found["zoom"] = call(session, "zoom", wanted, Job(watch))
+        limits = {"top": args.zoom, "seconds": args.zoom_seconds, "path": args.zoom_out}
+        found["zoom"] = call(session, "zoom", {"result": found["result"], **limits}, Job(watch))
     return found
+
+
+def _search_request(args: Namespace) -> Json:
+    names, text = split_words(args)
+    as_typed = {name: getattr(args, name) for name in ("without", "language", "top", "min_score", "rerank")}
+    examples = {
+        "like": _marks(names, args.like),
+        "unlike": _marks(names, args.unlike),
+        "like_images": args.like_image,
+        "unlike_images": args.unlike_image,
+    }
+    return {"indexes": names, "text": text, "heat": args.heat or False, **as_typed, **examples, **_area(args)}
 
 
 def split_words(args: Namespace) -> tuple[list[str], str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from rs_text_search_plugin.contracts.decode import decode
 from rs_text_search_plugin.contracts.encode import encode
@@ -18,7 +16,6 @@ from rs_text_search_plugin.contracts.operations.indexing import (
     InfoRequest,
     PlanAnswer,
     PlanRequest,
-    Unreadable,
     VerifyAnswer,
     VerifyRequest,
 )
@@ -75,14 +72,9 @@ def index(session: Session, request: IndexRequest, job: Job) -> IndexAnswer:
         report = planner.index_raster(raster, encoder, options, job.progress, job.cancelled)
     if report.tiles > report.resumed:
         session.speeds[encoder.fingerprint] = report.tiles_per_s
-    made = {**vars(report), "index": str(report.index), "unreadable": unreadable(report.unreadable)}
+    made = {**vars(report), "index": str(report.index)}
     device = devices.choose_device(request.device).label
     return IndexAnswer(**made, seconds=time.monotonic() - start, device=device)
-
-
-def unreadable(skipped: Iterable[Mapping[str, Any]]) -> tuple[Unreadable, ...]:
-    """What an index notes of tiles it could not read. Raises: ProtocolError."""
-    return tuple(decode(Unreadable, encode(item), "unreadable") for item in skipped)
 
 
 def _options(request: PlanRequest) -> planner.IndexOptions:
