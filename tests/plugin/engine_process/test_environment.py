@@ -12,6 +12,7 @@ from qgis.PyQt.QtCore import QLockFile
 from rs_text_search_plugin.engine_process import base_python, environment, setup_steps
 from rs_text_search_plugin.engine_process.environment import Environment, diagnostics, find_python, scrubbed
 from rs_text_search_plugin.engine_process.setup_steps import READY
+from rs_text_search_plugin.version import VERSION
 
 FAKE = str(Path(__file__).parents[1] / "fake_python.py")
 
@@ -215,7 +216,7 @@ def test_no_space_is_told_before_anything_is_downloaded(folder, elsewhere, qtbot
 def test_diagnostics_tell_versions_but_no_home(folder, monkeypatch):
     home = str(Path.home())
     report = diagnostics({"version": "0.1.0"}, f"lost {home}/data/x.tif", ["Collecting torch"])
-    assert "- Plugin: 0.1.0" in report
+    assert f"- Plugin: {VERSION}" in report
     assert "lost ~/data/x.tif" in report
     assert "Collecting torch" in report
     assert f"{home}/" not in report
