@@ -78,6 +78,8 @@ class Tag:
     """land cover, land use, object or attribute."""
     score: Score
     """Calibrated."""
+    label: str = ""
+    """The name in the language asked for; English where the vocabulary has no other."""
 
 
 @dataclass(frozen=True)

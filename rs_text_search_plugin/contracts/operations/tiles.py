@@ -20,6 +20,8 @@ class DescribeRequest:
     index: Optional[str] = None
     """With `id`: the tile."""
     id: Optional[Count] = None
+    language: str = "en"
+    """Of the tags' labels, such as de or pt_BR."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from rs_text_search_plugin.engine.vectors import unit_length
 
 from . import vocabulary
 from .calibration import background, calibration, gain, lines, percent
+from .language.dictionary import ENGLISH, tag_in
 from .query.embedding import vocabulary_vectors
 from .vocabulary import Word
 
@@ -29,8 +30,8 @@ first word fits best. Chosen on RSICD val."""
 FUNCTION_WORDS = frozenset({"a", "an", "the", "of", "with", "in", "on", "by", "and"})
 
 
-def describe(index: Index, tile_id: int, encoder: Encoder) -> Description:
-    """Tags and a sentence for one tile. Raises IndexMismatch, IndexStoreError when there is no such tile."""
+def describe(index: Index, tile_id: int, encoder: Encoder, language: str = ENGLISH) -> Description:
+    """Tags, with labels in a language, and an English sentence for one tile. Raises IndexMismatch, IndexStoreError when there is no such tile."""
     index.require(encoder.fingerprint)
     position = index.position(tile_id)
     chosen = discernible(index, encoder, int(index.windows[position][2]))
@@ -42,10 +43,14 @@ def describe(index: Index, tile_id: int, encoder: Encoder) -> Description:
     tile = np.asarray(index.vectors[position], dtype=np.float32)
     picked = informative(ranked, scores[order], texts[order], tile, background(index.vectors))
     text = sentence([ranked[i] for i in picked], scores[order][picked])
-    tags = (Tag(words[i].name, words[i].group, round(float(scores[i]), 1)) for i in order[:LISTED_TAGS])
+    tags = (_tag(words[i], float(scores[i]), language) for i in order[:LISTED_TAGS])
     corners = tuple((float(x), float(y)) for x, y in index.corners(np.array([position]))[0])
     sure = bool(len(scores) and scores[order[0]] >= STRONG)
     return Description(str(index.folder), tile_id, corners, text, sure, tuple(tags))
+
+
+def _tag(word: Word, score: float, language: str) -> Tag:
+    return Tag(word.name, word.group, round(score, 1), tag_in(language, word.name))
 
 
 def discernible(index: Index, encoder: Encoder, width: int) -> I64:

@@ -20,13 +20,22 @@ class Word:
     say: str
     also: tuple[str, ...]
     needs: float
+    asked: tuple[str, ...] = ()
+    """Words for the same that encoders know less well: a query that is one of them is taken for the name."""
 
 
 @cache
 def words() -> tuple[Word, ...]:
     """Read once from the package."""
     return tuple(
-        Word(name, group, raw.get("say", name), tuple(raw.get("also", ())), raw.get("needs", float("inf")))
+        Word(
+            name,
+            group,
+            raw.get("say", name),
+            tuple(raw.get("also", ())),
+            raw.get("needs", float("inf")),
+            tuple(raw.get("asked", ())),
+        )
         for group, entries in tomllib.loads(source().decode()).items()
         for name, raw in entries.items()
     )

@@ -13,6 +13,7 @@ from rs_text_search_plugin.engine.search.describe import (
     sentence,
 )
 from rs_text_search_plugin.engine.search.language import cache
+from rs_text_search_plugin.engine.search.language.dictionary import tag_in
 from rs_text_search_plugin.engine.search.query import embedding
 from rs_text_search_plugin.engine.search.vocabulary import Word, words
 from tests.engine.fakes import ColourEncoder
@@ -54,6 +55,20 @@ def test_the_shipped_vocabulary_is_whole(monkeypatch):
         assert word.needs > 0
         assert word.name not in word.also
         assert all(text == text.strip() and text for text in (word.name, word.say, *word.also))
+
+
+@pytest.mark.parametrize(
+    ("language", "label"),
+    [
+        ("de", "Schwimmbad"),
+        ("pt_BR", "piscina"),
+        ("zh_CN", "游泳池"),
+        ("fi", "swimming pool"),
+        ("en", "swimming pool"),
+    ],
+)
+def test_tags_have_labels_in_the_language_of_the_panel(language, label):
+    assert tag_in(language, "swimming pool") == label
 
 
 def test_a_tile_is_described_by_what_it_shows(index):

@@ -118,6 +118,12 @@ def dictionary(code: str) -> Dictionary:
     return Dictionary(code, raw["name"], raw)
 
 
+def tag_in(language: str, name: str) -> str:
+    """What an entry of the vocabulary is called in a language such as de or pt_BR; its English name in others."""
+    code = language[:2].lower()
+    return (dictionary(code).tag(name) if code in LANGUAGES else None) or name
+
+
 def words_of(text: str) -> list[str]:
     """Lower-case words; each Chinese character is one."""
     return [found.lower() for found in WORD.findall(unicodedata.normalize("NFC", text))]

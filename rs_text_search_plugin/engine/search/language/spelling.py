@@ -46,7 +46,9 @@ class Lexicon:
 def lexicon() -> Lexicon:
     """Ours are the vocabulary's; wanted also those of the training phrases; known also English at large."""
     ours = frozenset(
-        word for entry in vocabulary_words() for word in split(" ".join((entry.name, *entry.also)))
+        word
+        for entry in vocabulary_words()
+        for word in split(" ".join((entry.name, *entry.also, *entry.asked)))
     )
     folder = files("rs_text_search_plugin.resources")
     others = frozenset(word for name in LISTS for word in split(folder.joinpath(name).read_text("utf-8")))

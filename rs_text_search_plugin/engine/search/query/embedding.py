@@ -40,6 +40,7 @@ def embed_english(encoder: Encoder, texts: list[str]) -> F32:
     """
     if not texts:
         return np.zeros((0, encoder.dim), dtype=np.float32)
+    texts = [names_asked_for().get(_bare(text), text) for text in texts]
     found = phrases(encoder, texts)
     rows = [entries().get(_bare(text)) for text in texts]
     matching = [number for number, row in enumerate(rows) if row is not None]
@@ -72,6 +73,12 @@ def entries() -> dict[str, int]:
     """Names and synonyms of the vocabulary, bare, and the row of their entry; a name goes before a synonym."""
     table = {_bare(synonym): row for row, word in enumerate(words()) for synonym in word.also}
     return table | {_bare(word.name): row for row, word in enumerate(words())}
+
+
+@cache
+def names_asked_for() -> dict[str, str]:
+    """Bare words that mean an entry of the vocabulary, and its name."""
+    return {_bare(asked): word.name for word in words() for asked in word.asked}
 
 
 def _bare(text: str) -> str:

@@ -26,7 +26,7 @@ def describe(session: Session, request: DescribeRequest, job: Job) -> DescribeAn
     """What stands in the tile named, or in the one whose centre is nearest to a point."""
     index, tile = _tile_of(session, request, job)
     opened = session.index(index)
-    found = describing.describe(opened, tile, session.encoder_of([opened]))
+    found = describing.describe(opened, tile, session.encoder_of([opened]), request.language)
     return DescribeAnswer(**vars(found), crs=opened.meta.crs)
 
 

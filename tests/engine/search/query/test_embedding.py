@@ -41,3 +41,12 @@ def test_only_whole_entries_are_helped(encoder):
     assert np.array_equal(helped[2], plain[2])
     assert float(helped[0] @ entry) > float(plain[0] @ entry) + 0.01
     assert np.allclose(np.linalg.norm(helped, axis=1), 1, atol=1e-5)
+
+
+def test_a_word_that_encoders_do_not_know_is_taken_for_the_name(encoder):
+    lido, pool = embedding.embed_english(encoder, ["the lido", "swimming pool"])
+    assert np.array_equal(lido, pool)
+
+
+def test_no_word_is_asked_for_that_is_an_entry():
+    assert embedding.names_asked_for().keys().isdisjoint(embedding.entries())
