@@ -31,7 +31,10 @@ FUNCTION_WORDS = frozenset({"a", "an", "the", "of", "with", "in", "on", "by", "a
 
 
 def describe(index: Index, tile_id: int, encoder: Encoder, language: str = ENGLISH) -> Description:
-    """Tags, with labels in a language, and an English sentence for one tile. Raises IndexMismatch, IndexStoreError when there is no such tile."""
+    """Tags, with labels in a language, and an English sentence for one tile.
+
+    Raises IndexMismatch, and IndexStoreError when there is no such tile.
+    """
     index.require(encoder.fingerprint)
     position = index.position(tile_id)
     chosen = discernible(index, encoder, int(index.windows[position][2]))
