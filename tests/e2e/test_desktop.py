@@ -58,7 +58,7 @@ def description(seen: Seen) -> str:
     return found["text"] if found and not found["text"].endswith("...") else ""
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_index_search_describe_export(
     desktop: Desktop, own_scene: Path, small_scene: Path, quiet_home: dict[str, str]
 ) -> None:
@@ -91,7 +91,7 @@ def test_index_search_describe_export(
     assert read_info(target)["features"] > 0
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_panel_without_engine_says_what_to_press(
     desktop: Desktop, own_scene: Path, quiet_home: dict[str, str]
 ) -> None:
@@ -100,7 +100,7 @@ def test_panel_without_engine_says_what_to_press(
     desktop.screenshot("no-engine")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_every_model_is_listed(desktop: Desktop, own_scene: Path, quiet_home: dict[str, str]) -> None:
     open_panel(desktop, own_scene, quiet_home)
     desktop.press("Engine menu")
@@ -115,7 +115,7 @@ def test_every_model_is_listed(desktop: Desktop, own_scene: Path, quiet_home: di
     assert [name for name in ("GaLR", "MTGFE", "DOVE", "MGRM-EL") if name not in titles] == []
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_a_person_goes_through_the_published_systems(
     desktop: Desktop, own_scene: Path, quiet_home: dict[str, str]
 ) -> None:

@@ -40,7 +40,7 @@ def run(tmp_path: Path, quiet_home: dict[str, str]) -> Algorithm:
     return run
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_index_search_export(run: Algorithm, own_scene: Path, tmp_path: Path) -> None:
     indexed = run("index", INPUT=own_scene)
     assert indexed["TILES"] > 0

@@ -18,7 +18,7 @@ from tests.e2e.conftest import COMMAND, Engine
 from tests.e2e.desktop import wait
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_phrases_find_their_places(tmp_path: Path) -> None:
     """For three of four phrases, at least, one of the best five tiles lies in the right place."""
     raster, truth_file = make_scene(tmp_path)
@@ -35,7 +35,7 @@ def test_phrases_find_their_places(tmp_path: Path) -> None:
     assert found >= 0.75 * len(right), right
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_killed_index_ends_like_an_uninterrupted_one(engine: Engine, own_scene: Path, tmp_path: Path) -> None:
     fine = ["--tile-px", 64]  # 256 tiles in parts of 64
     killed, whole = tmp_path / "killed", tmp_path / "whole"
