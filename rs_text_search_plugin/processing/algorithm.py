@@ -45,6 +45,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     TITLE = ""
     ICON = "icon"
     HELP = ""
+    DRAWS = True
+    """Whether its output has geometry; a table has none."""
 
     def name(self) -> str:
         return self.NAME

@@ -30,6 +30,7 @@ EXTENT = "EXTENT"
 BANDS = "BANDS"
 MODEL = "MODEL"
 DEVICE = "DEVICE"
+LEVELS = "LEVELS"
 RESTART = "RESTART"
 OUTPUT = "OUTPUT"
 TILES = "TILES"
@@ -48,6 +49,8 @@ class IndexAlgorithm(EngineAlgorithm):
         "cache where the raster's folder cannot be written. Run it again after an interruption and it goes "
         "on where it stopped.\n\n"
         "Tile size: 0 takes the model's input size. Smaller tiles find smaller things and take longer. "
+        "Levels: tiles of twice, four times ... the side as well, so that things of every size are found; 0 takes "
+        "as many as the model understands. "
         "Overlap: how much neighbouring tiles share, 0 to 0.9; it finds what lies on a border. "
         "Bands: those that become red, green and blue, in this order, or one that becomes grey; by default "
         "those that the layer shows."
@@ -71,6 +74,14 @@ class IndexAlgorithm(EngineAlgorithm):
             ),
             decimals(
                 2, QgsProcessingParameterNumber(OVERLAP, tr("Overlap"), real, 0, minValue=0, maxValue=0.9)
+            ),
+            QgsProcessingParameterNumber(
+                LEVELS,
+                tr("Levels (0: automatic)"),
+                QgsProcessingParameterNumber.Type.Integer,
+                1,
+                minValue=0,
+                maxValue=6,
             ),
             QgsProcessingParameterExtent(EXTENT, tr("Only in this area"), optional=True),
             bands,
@@ -98,6 +109,7 @@ class IndexAlgorithm(EngineAlgorithm):
         request = {
             "source": source_of(layer),
             "overlap": self.parameterAsDouble(parameters, OVERLAP, context),
+            "levels": self.parameterAsInt(parameters, LEVELS, context) or None,
             "model": self.parameterAsString(parameters, MODEL, context),
             "device": self.parameterAsString(parameters, DEVICE, context),
             "mode": "restart" if self.parameterAsBool(parameters, RESTART, context) else "auto",

@@ -7,6 +7,8 @@ from qgis.PyQt.QtGui import QIcon
 
 from rs_text_search_plugin.assets import icon
 
+from .change import ChangeAlgorithm
+from .contents import ContentsAlgorithm
 from .describe import DescribeAlgorithm
 from .export import ExportAlgorithm
 from .index import IndexAlgorithm
@@ -14,7 +16,7 @@ from .search import SearchAlgorithm
 
 
 class SearchProvider(QgsProcessingProvider):
-    """rs_text_search: index, search, describe, export."""
+    """rs_text_search: index, search, describe, export, contents, change."""
 
     def id(self) -> str:
         return "rs_text_search"
@@ -27,5 +29,12 @@ class SearchProvider(QgsProcessingProvider):
 
     def loadAlgorithms(self) -> None:  # noqa: N802 - QGIS's name
         """Register one instance each; QGIS copies them by `createInstance`."""
-        for algorithm in (IndexAlgorithm, SearchAlgorithm, DescribeAlgorithm, ExportAlgorithm):
+        for algorithm in (
+            IndexAlgorithm,
+            SearchAlgorithm,
+            DescribeAlgorithm,
+            ExportAlgorithm,
+            ContentsAlgorithm,
+            ChangeAlgorithm,
+        ):
             self.addAlgorithm(algorithm())

@@ -7,14 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
-    QgsFeature,
-    QgsFeatureSink,
-    QgsField,
-    QgsFields,
     QgsMapLayer,
     QgsProcessing,
     QgsProcessingContext,
-    QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
     QgsProcessingOutputNumber,
@@ -25,16 +20,15 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterString,
-    QgsWkbTypes,
 )
 from qgis.PyQt.QtCore import QVariant
 
 from rs_text_search_plugin.engine_process.client import Json
 from rs_text_search_plugin.map.styles import style_heat, style_matches
-from rs_text_search_plugin.map.tile_geometry import crs_from, tile_geometry
 from rs_text_search_plugin.translation import mark, tr
 
 from .algorithm import EngineAlgorithm, advanced, area_of, index_parameters, indexes_of
+from .sinks import OUTPUT, Row, write_rows
 
 TEXT = "TEXT"
 WITHOUT = "WITHOUT"
@@ -43,7 +37,6 @@ MIN_SCORE = "MIN_SCORE"
 EXTENT = "EXTENT"
 RERANK = "RERANK"
 HEAT = "HEAT"
-OUTPUT = "OUTPUT"
 VERDICT = "VERDICT"
 STRONG = "STRONG"
 POSSIBLE = "POSSIBLE"
@@ -139,37 +132,22 @@ class SearchAlgorithm(EngineAlgorithm):
         }
         result = self.ask("search", request, feedback)
         feedback.pushInfo(result["verdict"])
-        destination = self._write(result, parameters, context, feedback)
+        call, crs = (parameters, context, feedback), result["sources"][0]["crs"]
+        destination = write_rows(self, call, FIELDS, rows_of(result), crs)
         MATCH_STYLE.attach(destination, result["query"], context)
         HEAT_STYLE.attach(heat, f"{result['query']} (heat)", context)
         counts = {STRONG: result["strong"], POSSIBLE: result["possible"], VERDICT: result["verdict"]}
         return {OUTPUT: destination, **counts, **({HEAT: heat} if heat else {})}
 
-    def _write(
-        self, result: Json, parameters: Json, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> str:
-        """Footprints in the first raster's CRS."""
-        fields = QgsFields()
-        for name, kind in FIELDS:
-            fields.append(QgsField(name, kind))  # type: ignore[call-overload]  # QVariant.Type in Qt 5
-        crs = crs_from(result["sources"][0]["crs"])
-        sink, destination = self.parameterAsSink(
-            parameters, OUTPUT, context, fields, QgsWkbTypes.Type.Polygon, crs
-        )
-        if sink is None:
-            raise QgsProcessingException(self.invalidSinkError(parameters, OUTPUT))
-        sources = {source["index"]: source for source in result["sources"]}
-        for match in result["matches"]:
-            source = sources[match["index"]]
-            feature = QgsFeature(fields)
-            geometry = tile_geometry(match["corners"], crs_from(source["crs"]), crs)
-            if geometry is None:
-                feedback.pushWarning(f"Match {match['rank']} cannot be drawn in {crs.authid()}.")
-                continue
-            feature.setGeometry(geometry)
-            feature.setAttributes(attributes(match, source, result))
-            sink.addFeature(feature, QgsFeatureSink.Flag.FastInsert)
-        return destination
+
+def rows_of(result: Json) -> list[Row]:
+    """Matches as rows of FIELDS."""
+    sources = {source["index"]: source for source in result["sources"]}
+    rows = []
+    for match in result["matches"]:
+        source = sources[match["index"]]
+        rows.append(Row(attributes(match, source, result), match["corners"], source["crs"]))
+    return rows
 
 
 def attributes(match: Json, source: Json, result: Json) -> list[Any]:

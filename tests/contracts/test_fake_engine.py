@@ -43,6 +43,8 @@ def test_what_it_answers_is_what_the_contracts_say(fake: subprocess.Popen[str], 
     assert ask(fake, "hello", {}).protocol == 1
     assert ask(fake, "models", {}).models[0].name == "compact"
     assert ask(fake, "plan", {"source": source}).tiles == 100
+    assert ask(fake, "contents", {"indexes": [source]}).rows[0].places == 2
+    assert ask(fake, "change", {"before": source, "after": source, "text": "houses"}).places[0].rank == 1
     index = ask(fake, "index", {"source": source}).index
     assert ask(fake, "info", {"sources": [source]}).indexes[0].state == "complete"
     found = ask(fake, "search", {"indexes": [index], "text": "tanks"})

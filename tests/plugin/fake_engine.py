@@ -284,9 +284,42 @@ def export(_id: int, args: Json) -> Json:
     return {"path": str(path), "files": [str(path)], "features": len(args["matches"]), "warnings": []}
 
 
+def contents(_id: Any, args: Json) -> Json:
+    row = {"name": "forest", "group": "land cover", "places": 2, "tiles": 5, "area_m2": 1280.0, "score": 91.5}
+    return {"rows": [{**row, "index": args["indexes"][0], "id": 7}], "tiles": 100, "seconds": 0.1}
+
+
+def change(_id: Any, args: Json) -> Json:
+    place = {"rank": 1, "direction": "gained", "change": 60.0, "score_before": 20.0, "score_after": 80.0}
+    tiles = {"index": args["after"], "id": 3, "other_index": args["before"], "other_id": 4, "checked": True}
+    corners = [[500_000, 5_000_000], [500_016, 5_000_000], [500_016, 4_999_984], [500_000, 4_999_984]]
+    where = {"corners": corners, "crs": "EPSG:32631"}
+    verdict = "1 place gained and 0 lost."
+    return {
+        "query": args["text"],
+        "verdict": verdict,
+        "places": [{**place, **tiles, **where}],
+        "seconds": 0.1,
+    }
+
+
 OPERATIONS = {
     f.__name__: f
-    for f in (models, install, info, plan, index, search, rerank, describe, locate, thumbnails, export)
+    for f in (
+        models,
+        install,
+        info,
+        plan,
+        index,
+        search,
+        rerank,
+        describe,
+        locate,
+        thumbnails,
+        export,
+        contents,
+        change,
+    )
 }
 
 

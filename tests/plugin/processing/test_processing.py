@@ -25,7 +25,7 @@ from rs_text_search_plugin.processing.provider import SearchProvider
 
 start = EngineClient.start
 FAKE = str(Path(__file__).parents[1] / "fake_engine.py")
-NAMES = ["describe", "export", "index", "search"]
+NAMES = ["change", "contents", "describe", "export", "index", "search"]
 
 
 class Notes(QgsProcessingFeedback):
@@ -121,7 +121,7 @@ def test_index_hands_everything_on(provider, raster, tmp_path):
 def test_index_by_default_asks_for_what_the_layer_shows(provider, raster):
     result = run("index", {"INPUT": raster})
     asked = json.loads(Path(result["OUTPUT"], "meta.json").read_text())
-    assert sorted(asked) == ["bands", "device", "mode", "model", "overlap", "source"]
+    assert sorted(asked) == ["bands", "device", "levels", "mode", "model", "overlap", "source"]
     assert asked["bands"] == [1, 2, 3]
     assert result["OUTPUT"] == raster + ".rsidx"
 
@@ -197,6 +197,24 @@ def test_describe_tells_in_words(indexed):
     assert result["TAGS"].startswith("storage tank (91)")
     assert result["TILE_ID"] == 2
     assert notes.infos[0] == result["SENTENCE"]
+
+
+def test_contents_become_a_table(indexed, tmp_path):
+    out = str(tmp_path / "contents.gpkg")
+    found = run("contents", {"RASTERS": [indexed], "OUTPUT": out})
+    (row,) = QgsVectorLayer(found["OUTPUT"]).getFeatures()
+    assert (row["name"], row["places"], row["area_m2"]) == ("forest", 2, 1280.0)
+    assert not row.hasGeometry()
+    assert found["FOUND"] == 1
+
+
+def test_change_writes_places_with_both_scores(indexed, tmp_path):
+    notes, out = Notes(), str(tmp_path / "change.gpkg")
+    found = run("change", {"BEFORE": indexed, "AFTER": indexed, "TEXT": "houses", "OUTPUT": out}, notes)
+    (row,) = QgsVectorLayer(found["OUTPUT"]).getFeatures()
+    assert (row["direction"], row["score_before"], row["score_after"]) == ("gained", 20.0, 80.0)
+    assert row.geometry().boundingBox().width() == pytest.approx(16)
+    assert notes.infos[0] == "1 place gained and 0 lost."
 
 
 def test_the_engines_errors_become_processing_errors(indexed, tmp_path):
