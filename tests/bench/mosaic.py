@@ -26,9 +26,9 @@ from rs_text_search_plugin.contracts.messages import Query
 from rs_text_search_plugin.contracts.protocols import Encoder, Reranker
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.index.store import Index, open_index
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.search.rerank import rerank
 from rs_text_search_plugin.engine.search.search import Limits, search
-from rs_text_search_plugin.engine.service.jobs import Job
 from tests.bench.gallery import FOLDER
 
 SIDE = 224

@@ -19,9 +19,9 @@ from rs_text_search_plugin.models.training.datasets import Dataset, open_dataset
 from rs_text_search_plugin.contracts.messages import Query
 from rs_text_search_plugin.contracts.protocols import Encoder, Reranker
 from rs_text_search_plugin.engine.index.store import Index
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.search.rerank import log_odds, rerank
 from rs_text_search_plugin.engine.search.search import Limits, search
-from rs_text_search_plugin.engine.service.jobs import Job
 from tests.bench.mosaic import SIDE, indexed
 from tests.bench.pairs import area, pairs
 from tests.bench.people import places

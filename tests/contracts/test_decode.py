@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -129,3 +130,16 @@ def test_a_region_keeps_its_geometry_as_it_is() -> None:
     geometry = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}
     region = {"region": 1, "index": "a", "score": 80.5, "tiles": 2, "geometry": geometry}
     assert decode(Region, region, "region").geometry == geometry
+
+
+CONTRACTS = Path(__file__).parents[2] / "rs_text_search_plugin" / "contracts"
+
+
+@pytest.mark.parametrize(
+    "file", [*CONTRACTS.glob("operations/*.py"), CONTRACTS / "messages.py", CONTRACTS / "fields.py"], ids=str
+)
+def test_annotations_can_be_read_on_python_3_9(file: Path) -> None:
+    fields = [
+        node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.AnnAssign)
+    ]
+    assert [ast.unparse(field) for field in fields if "|" in ast.unparse(field.annotation)] == []

@@ -15,9 +15,10 @@ from typing import Any
 from rs_text_search_plugin.contracts.encode import encode
 from rs_text_search_plugin.contracts.errors import Cancelled, QueryError, SearchError
 from rs_text_search_plugin.contracts.operations.search import export_row
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.output.export import export_index
-from rs_text_search_plugin.engine.service.jobs import Job, Json, explain
 from rs_text_search_plugin.engine.service.operations import call
+from rs_text_search_plugin.engine.service.reporting import Json, explain
 from rs_text_search_plugin.engine.service.session import Session, index_of
 
 Watch = Callable[[int, int], None]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rs_text_search_plugin.engine.service.jobs import Json, explain
+from rs_text_search_plugin.engine.service.reporting import Json, explain
 
 REPAIR = "Press “Repair engine” in QGIS, or install it again: pip install --force-reinstall {}"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rs_text_search_plugin.engine.service.jobs import Json
+from rs_text_search_plugin.engine.service.reporting import Json
 
 from . import doctor
 

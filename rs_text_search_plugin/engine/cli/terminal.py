@@ -15,7 +15,7 @@ from typing import TextIO
 
 from rs_text_search_plugin.contracts.errors import Cancelled
 from rs_text_search_plugin.contracts.messages import Progress
-from rs_text_search_plugin.engine.service.jobs import Json, Meter, explain
+from rs_text_search_plugin.engine.service.reporting import Json, Meter, explain
 
 STOPS = (Cancelled, KeyboardInterrupt)
 """What ends a command because the person wished it."""

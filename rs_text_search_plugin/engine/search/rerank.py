@@ -18,8 +18,8 @@ from rs_text_search_plugin.contracts.arrays import F32, U8
 from rs_text_search_plugin.contracts.errors import Cancelled, RasterError
 from rs_text_search_plugin.contracts.messages import Match, Query
 from rs_text_search_plugin.contracts.protocols import Reranker
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.raster.reader import open_raster
-from rs_text_search_plugin.engine.service.jobs import Job
 
 from .query.combination import combined
 from .query.parse import parse

@@ -22,9 +22,10 @@ from typing import Any, BinaryIO, NoReturn
 from rs_text_search_plugin.contracts.decode import decode
 from rs_text_search_plugin.contracts.errors import Cancelled, ProtocolError
 from rs_text_search_plugin.contracts.operations.engine import CancelRequest, ShutdownRequest
+from rs_text_search_plugin.engine.job import Job
 
-from .jobs import Job, Json, Meter, explain
 from .operations import call
+from .reporting import Json, Meter, explain
 from .session import Session
 
 Perform = Callable[[str, Json, Job], Json]

@@ -10,7 +10,7 @@ from rs_text_search_plugin.contracts.errors import IndexStoreError
 from rs_text_search_plugin.engine.index.meta import read_meta
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.index.status import state
-from rs_text_search_plugin.engine.service.jobs import Job
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.service.operations import call
 from rs_text_search_plugin.engine.service.session import Session
 from tests.engine.fakes import ColourEncoder

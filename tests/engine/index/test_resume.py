@@ -18,8 +18,8 @@ from rs_text_search_plugin.contracts.messages import Query
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.index.status import state
 from rs_text_search_plugin.engine.index.store import open_index
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.search.search import Limits, search
-from rs_text_search_plugin.engine.service.jobs import Job
 from rs_text_search_plugin.engine.service.operations import call
 from rs_text_search_plugin.engine.service.session import Session
 from tests.engine.fakes import ColourEncoder

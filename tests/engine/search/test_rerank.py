@@ -10,10 +10,10 @@ import pytest
 from rs_text_search_plugin.models import registry
 
 from rs_text_search_plugin.contracts.errors import Cancelled, ModelError, QueryError
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.search import rerank as reranking
 from rs_text_search_plugin.engine.search import search as searching
 from rs_text_search_plugin.engine.search.rerank import log_odds
-from rs_text_search_plugin.engine.service.jobs import Job
 from rs_text_search_plugin.engine.service.operations import call
 from rs_text_search_plugin.engine.service.session import RESULTS_KEPT, Session
 from tests.engine.fakes import ColourEncoder, RednessReranker, write_scene

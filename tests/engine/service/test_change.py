@@ -8,7 +8,7 @@ from rs_text_search_plugin.models import registry
 
 from rs_text_search_plugin.contracts.errors import QueryError
 from rs_text_search_plugin.engine.__main__ import main
-from rs_text_search_plugin.engine.service.jobs import Job
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.service.operations import call
 from rs_text_search_plugin.engine.service.session import Session
 from tests.engine.fakes import PALETTE, ColourEncoder

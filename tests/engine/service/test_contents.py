@@ -8,9 +8,9 @@ from rs_text_search_plugin.models import registry
 
 from rs_text_search_plugin.contracts.errors import Cancelled
 from rs_text_search_plugin.engine.__main__ import main
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.search.language import cache
 from rs_text_search_plugin.engine.search.vocabulary import Word
-from rs_text_search_plugin.engine.service.jobs import Job
 from rs_text_search_plugin.engine.service.operations import call
 from rs_text_search_plugin.engine.service.session import Session
 from tests.engine.fakes import PALETTE, ColourEncoder

@@ -13,10 +13,11 @@ from rs_text_search_plugin.models import registry
 
 from rs_text_search_plugin.contracts.errors import Cancelled, IndexStoreError, ProtocolError, QueryError
 from rs_text_search_plugin.contracts.operations import OPERATIONS
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.raster.reader import Raster
 from rs_text_search_plugin.engine.search.query import parse as parsing
-from rs_text_search_plugin.engine.service.jobs import Job, explain
 from rs_text_search_plugin.engine.service.operations import HANDLERS, call
+from rs_text_search_plugin.engine.service.reporting import explain
 from rs_text_search_plugin.engine.service.session import Session
 from tests.engine.fakes import ColourEncoder, write_scene
 

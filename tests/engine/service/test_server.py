@@ -20,8 +20,9 @@ import pytest
 from rs_text_search_plugin.contracts.encode import encode
 from rs_text_search_plugin.contracts.errors import Cancelled, QueryError
 from rs_text_search_plugin.contracts.messages import Match, Progress, Window
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.service import server as serving
-from rs_text_search_plugin.engine.service.jobs import Job, Meter, explain
+from rs_text_search_plugin.engine.service.reporting import Meter, explain
 from tests.engine.fakes import write_scene
 
 ROOT = Path(__file__).parents[3]

@@ -10,7 +10,7 @@ import shapely
 from rs_text_search_plugin.models import registry
 
 from rs_text_search_plugin.contracts.errors import Cancelled, QueryError
-from rs_text_search_plugin.engine.service.jobs import Job
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.service.operations import call
 from rs_text_search_plugin.engine.service.session import Session
 from tests.engine.fakes import PALETTE, ColourEncoder

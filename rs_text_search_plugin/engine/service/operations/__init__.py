@@ -9,7 +9,8 @@ from rs_text_search_plugin.contracts.decode import decode
 from rs_text_search_plugin.contracts.encode import encode
 from rs_text_search_plugin.contracts.errors import ProtocolError
 from rs_text_search_plugin.contracts.operations import OPERATIONS
-from rs_text_search_plugin.engine.service.jobs import Job, Json
+from rs_text_search_plugin.engine.job import Job
+from rs_text_search_plugin.engine.service.reporting import Json
 from rs_text_search_plugin.engine.service.session import Session
 
 from . import change, contents, engine, indexing, search, tiles, zoom

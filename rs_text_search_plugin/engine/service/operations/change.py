@@ -12,9 +12,9 @@ from rs_text_search_plugin.contracts.errors import QueryError
 from rs_text_search_plugin.contracts.messages import Query
 from rs_text_search_plugin.contracts.operations.change import ChangeAnswer, ChangedPlace, ChangeRequest
 from rs_text_search_plugin.engine.index.store import Index
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.search import change as comparing
 from rs_text_search_plugin.engine.search.query.prompts import tidy
-from rs_text_search_plugin.engine.service.jobs import Job
 from rs_text_search_plugin.engine.service.session import Session
 
 

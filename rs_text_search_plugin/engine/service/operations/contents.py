@@ -6,9 +6,9 @@ import time
 from collections.abc import Sequence
 
 from rs_text_search_plugin.contracts.operations.contents import ContentsAnswer, ContentsRequest, ContentsRow
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.search.contents import Entry
 from rs_text_search_plugin.engine.search.contents import contents as entries
-from rs_text_search_plugin.engine.service.jobs import Job
 from rs_text_search_plugin.engine.service.session import Session
 
 

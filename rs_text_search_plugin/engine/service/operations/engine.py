@@ -13,7 +13,7 @@ from rs_text_search_plugin.contracts.operations.engine import (
     ModelsAnswer,
     ModelsRequest,
 )
-from rs_text_search_plugin.engine.service.jobs import Job
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.service.session import Session
 from rs_text_search_plugin.models import devices, registry
 from rs_text_search_plugin.version import VERSION

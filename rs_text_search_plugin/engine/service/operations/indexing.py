@@ -21,8 +21,9 @@ from rs_text_search_plugin.contracts.operations.indexing import (
 )
 from rs_text_search_plugin.engine.index import planner, status
 from rs_text_search_plugin.engine.index import verify as verification
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.raster.reader import open_raster
-from rs_text_search_plugin.engine.service.jobs import Job, explain
+from rs_text_search_plugin.engine.service.reporting import explain
 from rs_text_search_plugin.engine.service.session import Session, index_of
 from rs_text_search_plugin.models import devices
 

@@ -21,12 +21,12 @@ from rs_text_search_plugin.contracts.operations.search import (
 from rs_text_search_plugin.contracts.protocols import Reranker
 from rs_text_search_plugin.engine.index.status import share_done
 from rs_text_search_plugin.engine.index.store import Index
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.output import export as exporting
 from rs_text_search_plugin.engine.search import regions
 from rs_text_search_plugin.engine.search import rerank as reranking
 from rs_text_search_plugin.engine.search import search as searching
 from rs_text_search_plugin.engine.search.query.prompts import tidy
-from rs_text_search_plugin.engine.service.jobs import Job
 from rs_text_search_plugin.engine.service.session import HeldResult, Session, index_of
 from rs_text_search_plugin.models import registry
 

@@ -15,10 +15,10 @@ from rs_text_search_plugin.contracts.operations.tiles import (
     ThumbnailsRequest,
 )
 from rs_text_search_plugin.engine.index.store import Index
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.output import thumbnails as thumbnailing
 from rs_text_search_plugin.engine.search import describe as describing
 from rs_text_search_plugin.engine.search import locate as locating
-from rs_text_search_plugin.engine.service.jobs import Job
 from rs_text_search_plugin.engine.service.session import Session
 
 

@@ -12,10 +12,10 @@ import numpy as np
 from rs_text_search_plugin.contracts.errors import Cancelled, QueryError, RasterError
 from rs_text_search_plugin.contracts.messages import Match
 from rs_text_search_plugin.contracts.operations.zoom import PointedMatch, ZoomAnswer, ZoomRequest
+from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.output.pointers import Pointed, export_boxes, write_relevance
 from rs_text_search_plugin.engine.raster.reader import open_raster
 from rs_text_search_plugin.engine.search import zoom as zooming
-from rs_text_search_plugin.engine.service.jobs import Job
 from rs_text_search_plugin.engine.service.session import HeldResult, Session
 
 

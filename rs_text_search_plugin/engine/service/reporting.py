@@ -1,4 +1,4 @@
-"""What an operation shares with whoever asked for it: progress, cancel, and how a failure is told."""
+"""How progress and failures are told."""
 
 from __future__ import annotations
 
@@ -6,26 +6,12 @@ import math
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from rs_text_search_plugin.contracts.errors import Failure, SearchError
 from rs_text_search_plugin.contracts.messages import Progress
 
 Json = dict[str, Any]
-
-
-def no_progress(done: int, total: int) -> None:
-    """For callers who do not watch."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """The two lines between an operation and its caller: how far it is, and whether to stop."""
-
-    progress: Callable[[int, int], None] = no_progress
-    """Called with tiles done and tiles in all."""
-    cancelled: Callable[[], bool] = lambda: False
 
 
 class Meter:
