@@ -1,4 +1,4 @@
-"""A QGIS desktop under Xvfb and a person in front of it: eyes (eyes.py), a mouse and a keyboard (xdotool)."""
+"""A QGIS desktop under Xvfb, read by screen_report.py and driven with mouse and keyboard by xdotool."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ SCREEN = (1400, 900)
 PATIENCE_S = 150
 """How long a slow machine may take for one step."""
 
-Seen = dict[str, Any]
+ScreenState = dict[str, Any]
 
 
 class Desktop:
     """Starts Xvfb and QGIS, stops both. `folder` holds the profile and keeps screenshots and logs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, screen: tuple[int, int] = SCREEN) -> None:
         self.folder = folder
         self.number = next(n for n in range(87, 200) if not Path(f"/tmp/.X{n}-lock").exists())
         self.display = f":{self.number}"
-        self.eyes = folder / "seen.json"
+        self.screen = screen
+        self.report = folder / "screen.json"
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, *files: Path, env: dict[str, str] | None = None) -> None:
         """Opens QGIS with some files and waits until it draws."""
-        width, height = SCREEN
+        width, height = self.screen
         screen = ["-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
         self._spawn(["Xvfb", self.display, *screen], {})
         socket = Path(f"/tmp/.X11-unix/X{self.number}")
         wait(socket.exists, "Xvfb")
         profile = ["--profiles-path", str(self.folder), "--profile", "test"]
-        quiet = ["--nologo", "--noversioncheck", "--code", str(HERE / "eyes.py")]
-        chosen = {"RS_TEXT_SEARCH_EYES": str(self.eyes), **(env or {})}
+        quiet = ["--nologo", "--noversioncheck", "--code", str(HERE / "screen_report.py")]
+        chosen = {"RS_TEXT_SEARCH_SCREEN_REPORT": str(self.report), **(env or {})}
         self._spawn(["qgis", *profile, *quiet, *map(str, files)], chosen)
         self.wait(lambda seen: len(seen["layers"]) >= len(files) and not seen["canvas"]["drawing"], "QGIS")
         window = ["search", "--onlyvisible", "--name", "QGIS"]  # there is no window manager to enlarge it
@@ -49,21 +50,21 @@ class Desktop:
             process.kill()
             process.wait()
 
-    # ---- eyes ----
-    def look(self) -> Seen:
-        """What is on the screen now; an empty desk until QGIS is up."""
+    # ---- reading the screen ----
+    def state(self) -> ScreenState:
+        """What is on the screen now; empty until QGIS is up."""
         try:
-            seen: Seen = json.loads(self.eyes.read_text(encoding="utf-8"))
+            state: ScreenState = json.loads(self.report.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {"widgets": [], "menus": [], "layers": [], "canvas": {"drawing": True}}
-        return seen
+        return state
 
-    def wait(self, condition: Callable[[Seen], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
-        """Waits until something can be seen and returns it. A screenshot tells why it was in vain."""
+    def wait(self, condition: Callable[[ScreenState], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
+        """Waits until something can be seen and returns it. A screenshot is kept when it never can."""
         try:
-            return wait(lambda: condition(self.look()), what, patience_s, self._running)
+            return wait(lambda: condition(self.state()), what, patience_s, self._running)
         except TimeoutError:
-            self.screenshot("in-vain")
+            self.screenshot("timeout")
             raise
 
     def widget(self, name: str, enabled: bool = True) -> dict[str, Any]:
@@ -76,7 +77,7 @@ class Desktop:
         subprocess.run(run, check=True, timeout=60)
         return path
 
-    # ---- hands ----
+    # ---- mouse and keyboard ----
     def press(self, name: str) -> None:
         """Clicks on a widget once it is there, enabled and standing still."""
         before: dict[str, Any] = {}
@@ -103,7 +104,7 @@ class Desktop:
 
     def on_map(self, x: float, y: float) -> tuple[float, float]:
         """Where a point of the map's CRS lies on the screen, px."""
-        view = self.look()["canvas"]
+        view = self.state()["canvas"]
         left, top, width, height = view["rect"]
         west, south, east, north = view["extent"]
         return left + (x - west) / (east - west) * width, top + (north - y) / (north - south) * height

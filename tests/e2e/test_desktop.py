@@ -10,7 +10,7 @@ import pytest
 from pyogrio import read_info
 
 from tests.demo.truth import truth
-from tests.e2e.desktop import PATIENCE_S, Desktop, Seen, find, middle
+from tests.e2e.desktop import PATIENCE_S, Desktop, ScreenState, find, middle
 from tests.e2e.profile import make_profile
 
 WAY_TO_PANEL = ["Raster", "RS Text Search", "Text Search"]
@@ -41,19 +41,19 @@ SYSTEMS = {
 the one before."""
 
 
-def highlights(seen: Seen, phrase: str = PHRASE) -> int:
+def highlights(seen: ScreenState, phrase: str = PHRASE) -> int:
     """How many tiles the layer named after the phrase shows."""
     return next((layer["features"] for layer in seen["layers"] if layer["name"] == phrase), 0)
 
 
-def model_box(seen: Seen) -> dict[str, Any] | None:
+def model_box(seen: ScreenState) -> dict[str, Any] | None:
     """The list from which a model is chosen; its label has the same name."""
     boxes = (widget for widget in seen["widgets"] if widget["kind"] == "QComboBox" and widget["enabled"])
     return next((box for box in boxes if box["name"] == "Model"), None)
 
 
-def description(seen: Seen) -> str:
-    """The sentence in the panel, empty while the engine looks."""
+def description(seen: ScreenState) -> str:
+    """The sentence in the panel, empty while the engine works on it."""
     found = find(seen["widgets"], "Description", enabled=False)
     return found["text"] if found and not found["text"].endswith("...") else ""
 
@@ -106,7 +106,7 @@ def test_every_model_is_listed(desktop: Desktop, own_scene: Path, quiet_home: di
     desktop.press("Engine menu")
     desktop.choose("Models ...")
 
-    def listed(seen: Seen) -> str:
+    def listed(seen: ScreenState) -> str:
         texts = (widget["text"] for widget in seen["widgets"] if widget["name"] == "Models")
         return next((text for text in texts if "Compact" in text), "")
 
@@ -127,7 +127,7 @@ def test_a_person_goes_through_the_published_systems(
         desktop.type(title)
         desktop.key("Return")
 
-        def chosen(seen: Seen, title: str = title) -> bool:
+        def chosen(seen: ScreenState, title: str = title) -> bool:
             box = model_box(seen)
             return bool(box and box["text"].startswith(title))
 
@@ -135,7 +135,7 @@ def test_a_person_goes_through_the_published_systems(
         before = index.stat().st_mtime_ns if index.exists() else 0
         desktop.press("Index 1 raster")
 
-        def indexed(_seen: Seen, before: int = before) -> bool:
+        def indexed(_seen: ScreenState, before: int = before) -> bool:
             return index.exists() and index.stat().st_mtime_ns != before
 
         desktop.wait(indexed, f"index by {title}", 2 * PATIENCE_S)

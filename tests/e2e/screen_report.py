@@ -1,7 +1,7 @@
-"""Runs inside QGIS (`qgis --code`) and writes down, four times a second, what a person would see.
+"""Runs inside QGIS (`qgis --code`) and reports four times a second what is on the screen.
 
-RS_TEXT_SEARCH_EYES names the JSON file: visible widgets by their accessible name or text, open menus, layers,
-the map's place, all positions in screen px. It looks and never acts: clicks and keys come from outside.
+RS_TEXT_SEARCH_SCREEN_REPORT names the JSON file: visible widgets by their accessible name or text, open menus, layers,
+the map's place, all positions in screen px. It only reads: clicks and keys come from outside.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from qgis.PyQt.QtCore import QPoint, QRect, QTimer
 from qgis.PyQt.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QMenu, QTreeWidget, QWidget
 from qgis.utils import iface
 
-SEEN = Path(os.environ["RS_TEXT_SEARCH_EYES"])
+REPORT = Path(os.environ["RS_TEXT_SEARCH_SCREEN_REPORT"])
 
 
 def on_screen(widget: QWidget, rect: QRect) -> list[int]:
@@ -24,7 +24,7 @@ def on_screen(widget: QWidget, rect: QRect) -> list[int]:
     return [corner.x(), corner.y(), rect.width(), rect.height()]
 
 
-def words(widget: QWidget) -> str:
+def text_of(widget: QWidget) -> str:
     """What stands on a widget."""
     if isinstance(widget, QTreeWidget):
         items = [widget.topLevelItem(row) for row in range(widget.topLevelItemCount())]
@@ -43,7 +43,7 @@ def widgets() -> list[dict[str, Any]]:
             continue
         title = widget.windowTitle() if widget.isWindow() else ""
         name = widget.accessibleName() or widget.toolTip() or title or widget.objectName()
-        text = words(widget)
+        text = text_of(widget)
         if name or text:
             rect = on_screen(widget, widget.visibleRegion().boundingRect())
             kind = type(widget).__name__
@@ -89,14 +89,14 @@ def canvas() -> dict[str, Any]:
     }
 
 
-def look() -> None:
+def report() -> None:
     window = on_screen(iface.mainWindow(), iface.mainWindow().rect())
-    seen = {"window": window, "widgets": widgets(), "menus": menus(), "layers": layers(), "canvas": canvas()}
-    fresh = SEEN.with_suffix(".new")
-    fresh.write_text(json.dumps(seen), encoding="utf-8")
-    fresh.replace(SEEN)
+    state = {"window": window, "widgets": widgets(), "menus": menus(), "layers": layers(), "canvas": canvas()}
+    fresh = REPORT.with_suffix(".new")
+    fresh.write_text(json.dumps(state), encoding="utf-8")
+    fresh.replace(REPORT)
 
 
 timer = QTimer(iface.mainWindow())
-timer.timeout.connect(look)
+timer.timeout.connect(report)
 timer.start(250)
