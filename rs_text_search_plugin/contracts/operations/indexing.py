@@ -130,7 +130,7 @@ class PlanRequest:
     out: Optional[str] = None
     """The index folder; without it one beside the raster, or in the user's cache."""
     mode: Literal["auto", "resume", "restart"] = "auto"
-    """`restart` begins anew; the other two keep what is there."""
+    """`restart` begins anew, and a complete index stays until the new one is; the other two keep what is there."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from rs_text_search_plugin.version import VERSION
 
 from .grid import Lattice, lattice, tile_corners
 from .levels import UNDERSTOOD_M, Levels, level_count
-from .lock import locked, prepare
+from .lock import locked
 from .meta import Meta
+from .replacement import begin, finish
 from .store import index_folder
 from .writer import IndexReport, IndexWriter
 
@@ -165,8 +166,10 @@ def index_raster(
     meta = _request(raster, encoder, options, made, int(wanted.sum()))
     folder = _made(index_folder(raster.source, options.out))
     with locked(folder):
-        prepare(folder, meta, options.mode)
-        return IndexWriter(folder, meta, raster, encoder, wanted).run(progress, cancelled)
+        place = begin(folder, meta, options.mode)
+        report = IndexWriter(place, meta, raster, encoder, wanted).run(progress, cancelled)
+        finish(folder)
+        return replace(report, index=folder)
 
 
 def _made(folder: Path) -> Path:
