@@ -8,7 +8,7 @@ from typing import Any
 from qgis.core import QgsSettings
 from qgis.gui import QgsFilterLineEdit
 from qgis.PyQt.QtCore import QStringListModel, Qt, QTimer, pyqtSignal
-from qgis.PyQt.QtWidgets import QCheckBox, QCompleter, QGridLayout, QToolButton, QWidget
+from qgis.PyQt.QtWidgets import QCheckBox, QCompleter, QGridLayout, QPushButton, QToolButton, QWidget
 
 from rs_text_search_plugin.assets import icon
 from rs_text_search_plugin.translation import tr
@@ -151,8 +151,7 @@ class QueryBar(QWidget):
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.text.setCompleter(completer)
         tip = tr("Search the checked rasters (Enter)")
-        self.search_button = tool_button(self, tr("Search"), tr("Search"), tip)
-        self.search_button.setIcon(icon("search"))
+        self.search_button = named(QPushButton(icon("search"), "", self), tr("Search"), tip)
         self.search_button.clicked.connect(self._submit)
         tip = tr("What the matches should not show, e.g. ships; may stay empty")
         self.without = self._line(tr("Without"), tip)

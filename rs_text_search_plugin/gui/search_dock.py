@@ -29,6 +29,7 @@ from .live_search import LiveSearch
 from .messages import Messages
 from .quantities import matches
 from .query_bar import Example, QueryBar
+from .rasters.raster import remade
 from .rasters.raster_panel import RasterPanel
 from .results.kept_panel import KeptPanel
 from .results.match_model import THUMBNAIL
@@ -168,7 +169,7 @@ class SearchDock(QgsDockWidget):
         self._show_result(result)
 
     def _show_result(self, result: Json) -> None:
-        stamps: dict[str, object] = {stamp[0]: stamp for stamp in self.session.searched}
+        stamps: dict[str, object] = {index: written for index, written, _ in self.session.searched}
         self.results.show_result(result, self.rasters.names(), stamps)
         self.results.show_note(self.rasters.left_out())
         self.kept.refresh()
@@ -227,14 +228,14 @@ class SearchDock(QgsDockWidget):
             return  # nothing is known of the indexes yet; a result of the project's file stays
         now = self.rasters.stamps()
         if self.results.result and now != self.session.searched:
-            changed = {stamp[0] for stamp in self.session.searched - now}
-            self.bar.keep_examples_of({example.index for example in self.bar.examples} - changed)
+            gone = remade(self.session.searched, now)
+            self.bar.keep_examples_of({example.index for example in self.bar.examples} - gone)
             if not now or not self.bar.query():
                 self._clear_result()
         if not self.rasters.list.rasters:
             self.results.show_message(tr("Add a raster layer to the project to search it."))
-        elif not now and not self.bar.query():
-            self.results.show_message(tr("Index a raster once, then search it with words."))
+        elif not self.results.result and not self.bar.query():
+            self.results.show_message("" if now else tr("Index a raster once, then search it with words."))
         elif not self.bar.typing() and (now != self.session.searched or not self._answered()):
             self.search()
 
@@ -250,10 +251,10 @@ class SearchDock(QgsDockWidget):
         self.layers.highlight.go_to(match["corners"], crs)
 
     def _request_thumbnails(self, index: str, tiles: list[int]) -> None:
-        made_from = set(self.session.searched)
+        made_from = self.session.written(index)
 
         def take(answer: Json) -> None:
-            if made_from == self.session.searched:  # else the ids name other tiles by now
+            if made_from == self.session.written(index):  # else the ids name other tiles by now
                 self.results.gallery.matches.add_thumbnails(index, tiles, answer["paths"])
 
         request = {"index": index, "ids": tiles, "size": THUMBNAIL}

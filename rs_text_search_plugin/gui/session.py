@@ -24,6 +24,10 @@ class PanelSession:
     searched: set[tuple[str, int, int]] = field(default_factory=set)
     """What the result on screen was made from; see `Raster.stamp`."""
 
+    def written(self, index: str) -> int:
+        """When an index that was searched had been made, ns; 0 while it was unfinished."""
+        return next((written for folder, written, _ in self.searched if folder == index), 0)
+
     def save(self) -> Json:
         """Query, examples, unticked rasters, threshold, count, heat and area; JSON all the way down."""
         low, top = self.results.filter_values()

@@ -67,6 +67,12 @@ class Raster:
         return self.index, written, int(self.info.get("tiles", 0))
 
 
+def remade(before: set[tuple[str, int, int]], now: set[tuple[str, int, int]]) -> set[str]:
+    """Indexes of the stamps `before` that are gone or have been made anew: their tile ids mean other tiles now."""
+    written = {index: time for index, time, _ in now}
+    return {index for index, time, _ in before if index not in written or (time and written[index] != time)}
+
+
 def raster_of(layer: QgsRasterLayer) -> Raster:
     """What the dock needs to know of a raster layer."""
     if layer.providerType() != "gdal":

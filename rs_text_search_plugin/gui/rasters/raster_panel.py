@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 from qgis.core import QgsProject
 from qgis.gui import QgsCollapsibleGroupBox
-from qgis.PyQt.QtCore import pyqtSignal
+from qgis.PyQt.QtCore import QElapsedTimer, pyqtSignal
 from qgis.PyQt.QtWidgets import QMessageBox, QVBoxLayout, QWidget
 
 from rs_text_search_plugin.engine_process.client import EngineClient, EngineError
@@ -22,6 +22,7 @@ from .raster import Raster
 from .raster_list import RasterList
 
 Json = dict[str, Any]
+REFRESH_MS = 3000
 MARGIN = 6
 """px"""
 
@@ -35,8 +36,6 @@ class RasterPanel(QgsCollapsibleGroupBox):
     """A raster is indexed: a sentence and its details."""
     failed = pyqtSignal(object)
     """An EngineError."""
-    progressed = pyqtSignal()
-    """The index under way has grown."""
 
     def __init__(self, engine: EngineClient, parent: QWidget | None = None) -> None:
         super().__init__(tr("Rasters"), parent)
@@ -50,6 +49,7 @@ class RasterPanel(QgsCollapsibleGroupBox):
         self.area: Callable[[], SearchArea | None] = lambda: None  # where to index; None: everywhere
         self._planned: list[Json] = []
         self._progress: Json = {}
+        self._since_refresh = QElapsedTimer()
         self._settled = False  # nothing is left to index: the box is one line unless the person opens it
         layout = QVBoxLayout(self)
         layout.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
@@ -124,9 +124,11 @@ class RasterPanel(QgsCollapsibleGroupBox):
             return
 
         def take(answer: Json) -> None:
+            self._since_refresh.start()
             self.list.show_states(dict(zip(sources, answer["indexes"])))
             self._show_due()
 
+        self._since_refresh.start()
         self.engine.request("info", {"sources": sources}, take, self.failed.emit)
 
     def index_layer(self, layer_id: str) -> None:
@@ -214,6 +216,11 @@ class RasterPanel(QgsCollapsibleGroupBox):
         answer = QMessageBox.question(self, tr("Index again"), text)
         return bool(answer == QMessageBox.StandardButton.Yes)
 
+    def _refresh_soon(self) -> None:
+        """Ask for the states every few seconds, so that what is done of an index can be searched."""
+        if not self._since_refresh.isValid() or self._since_refresh.elapsed() > REFRESH_MS:
+            self.refresh()
+
     def _show_progress(self, raster: Raster, progress: Json) -> None:
         self._progress = progress
         if not progress:
@@ -221,7 +228,8 @@ class RasterPanel(QgsCollapsibleGroupBox):
             self._show_failures()
             self._collapse(False)
         self.indexing.show_progress(raster.name, progress)
-        self.progressed.emit()
+        if progress:
+            self._refresh_soon()
 
     def _indexed(self, raster: Raster, report: Json) -> None:
         details = tr("{} in {} on {}").format(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qgis.PyQt.QtCore import QAbstractListModel, QModelIndex, QSize, Qt, pyqtSignal
-from qgis.PyQt.QtGui import QColor, QIcon, QPixmap
+from qgis.PyQt.QtGui import QColor, QIcon, QImage, QPainter, QPixmap
 from qgis.PyQt.QtWidgets import QWidget
 
 from rs_text_search_plugin.contracts.scores import STRONG
@@ -19,6 +19,7 @@ THUMBNAIL = 192
 """Side of a thumbnail asked of the engine, px; sharp on dense screens too."""
 BATCH = 24
 """Thumbnails a request."""
+GREYED_OPACITY = 0.55
 KEPT = 600
 """Thumbnails kept in memory."""
 
@@ -138,5 +139,12 @@ def square(pixmap: QPixmap) -> QPixmap:
 
 
 def greyed(icon: QIcon) -> QIcon:
-    """The icon as a style draws it on a control that is switched off."""
-    return QIcon(icon.pixmap(QSize(THUMBNAIL, THUMBNAIL), QIcon.Mode.Disabled))
+    """The icon without colours, half transparent."""
+    image = icon.pixmap(QSize(THUMBNAIL, THUMBNAIL)).toImage()
+    grey = QPixmap(image.size())
+    grey.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(grey)
+    painter.setOpacity(GREYED_OPACITY)
+    painter.drawImage(0, 0, image.convertToFormat(QImage.Format.Format_Grayscale8))
+    painter.end()
+    return QIcon(grey)

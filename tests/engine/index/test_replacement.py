@@ -7,9 +7,25 @@ import pytest
 from rs_text_search_plugin.contracts.errors import Cancelled
 from rs_text_search_plugin.engine.index import replacement, store
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
-from tests.engine.index.test_store import encoder, folder, raster  # noqa: F401 - fixtures
+from tests.engine.fakes import ColourEncoder
+from tests.engine.rasters import painted, write
 
 ANEW = IndexOptions(tile_px=64, mode="restart")
+
+
+@pytest.fixture
+def encoder():
+    return ColourEncoder(size=32)
+
+
+@pytest.fixture
+def raster(tmp_path):
+    return write(tmp_path / "scene.tif", painted(512, 512))
+
+
+@pytest.fixture
+def folder(raster, encoder):
+    return index(str(raster), encoder, IndexOptions(tile_px=32)).index
 
 
 def tile_width(folder):
@@ -22,7 +38,7 @@ def cancel_after(calls):
     return lambda: next(left, None) is None
 
 
-def test_the_old_index_answers_while_the_new_one_is_made(folder, raster, encoder):  # noqa: F811
+def test_the_old_index_answers_while_the_new_one_is_made(folder, raster, encoder):
     seen = []
     index(str(raster), encoder, ANEW, lambda done, total: seen.append(tile_width(folder)))
     assert set(seen) == {32}
@@ -30,7 +46,7 @@ def test_the_old_index_answers_while_the_new_one_is_made(folder, raster, encoder
     assert not (folder / replacement.NEW).exists()
 
 
-def test_cancelled_the_old_index_stays(folder, raster, encoder):  # noqa: F811
+def test_cancelled_the_old_index_stays(folder, raster, encoder):
     with pytest.raises(Cancelled):
         index(str(raster), encoder, ANEW, cancelled=cancel_after(0))
     assert tile_width(folder) == 32
@@ -38,7 +54,7 @@ def test_cancelled_the_old_index_stays(folder, raster, encoder):  # noqa: F811
     assert tile_width(folder) == 64
 
 
-def test_a_crash_while_files_change_places_is_mended(folder, raster, encoder, monkeypatch):  # noqa: F811
+def test_a_crash_while_files_change_places_is_mended(folder, raster, encoder, monkeypatch):
     moved = []
 
     def die(file, target):
