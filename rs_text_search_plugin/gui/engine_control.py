@@ -59,6 +59,20 @@ class EngineControl(QObject):
             self.page.show_starting()
             self.engine.start(python.path)
 
+    def reason_not_ready(self) -> str:
+        """What the engine is doing instead of answering, as a clause; empty when it is ready."""
+        if self.engine.is_ready():
+            return ""
+        if self.environment.building():
+            return tr("the search engine is being set up")
+        if self.engine.is_running():
+            return tr("the search engine is starting")
+        if find_python() is None:
+            return tr("the search engine is not set up; the Text Search panel does it")
+        if self.page.isVisible():
+            return tr("the search engine has stopped; the Text Search panel starts it again")
+        return tr("open the Text Search panel first")
+
     def build(self) -> None:
         """Build the engine's environment, anew if there is one."""
         self._build()

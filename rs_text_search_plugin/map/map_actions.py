@@ -88,7 +88,7 @@ class MapActions(QObject):
     def missing(self, point: QgsPointXY) -> str:
         """What stands in the way of describing a point that no index covers."""
         if not self.dock.engine.is_ready():
-            return "open the Text Search panel first"
+            return self.dock.control.reason_not_ready()
         here = [
             raster for raster in self.dock.rasters.list.rasters if self._layer_covers(raster.layer_id, point)
         ]
