@@ -47,7 +47,8 @@ class Dictionary:
     @cached_property
     def joining(self) -> dict[str, str]:
         """Words that only join others -> English, empty for those left out."""
-        listed = {**self.raw["joining"], "and": self.operators("and"), "or": self.operators("or")}
+        listed = {**self.raw["joining"], "or": self.operators("or")}
+        listed["and"] = [*listed.get("and", ()), *self.operators("and")]
         return {
             fold(" ".join(words_of(word))): english for english, words in listed.items() for word in words
         }

@@ -49,7 +49,9 @@ def test_a_query_that_already_says_without_keeps_its_text():
         ("森林或湖泊", [["forest"], ["lake"]]),
         ("Wald UND See", [["forest", "lake"]]),
         ("forêt ET lac", [["forest", "lake"]]),
-        ("森林和湖泊", [["forest", "lake"]]),
+        ("森林并且湖泊", [["forest", "lake"]]),
+        ("森林和湖泊", [["forest and lake"]]),
+        ("Wald und See", [["forest and lake"]]),
     ],
 )
 def test_phrases_are_joined_by_and_and_or(typed, wanted):
