@@ -43,11 +43,10 @@ The plugin and the engine are two processes. They speak JSON, one object a line,
 <- {"id": 7, "event": "heartbeat"}                                                            every 2 s while busy
 <- {"id": 7, "result": {...}}      or      {"id": 7, "error": {"kind", "message", "hint", "details"}}   exactly one
 ```
-Three lanes work side by side, each in order of arrival: long operations (`index`, `install`), those that read rasters
-again (`rerank`, `zoom`, `change`), and all others. So a search is answered while an index is being made, from the
-parts that are done (`searched` says how much that is). `hello`, `cancel` and `shutdown` are answered at once. Answers
-may come in another order than their requests. When the input ends or the output is closed, so does the engine. An `id`
-is a whole number or a text.
+Operations are worked on in three lanes side by side, each in order of arrival: long ones, slow ones and quick ones. So
+a search is answered while an index is being made, from the parts that are done (`searched` says how much that is).
+Some are answered at once. Answers may come in another order than their requests. When the input ends or the output is
+closed, so does the engine. An `id` is a whole number or a text.
 
 Every field is checked before it is used: a missing or unknown one, a wrong type or a number out of range is answered
 with a `ProtocolError` that names the field. An error is not a dead engine.
@@ -79,7 +78,8 @@ def _operation(operation: Operation) -> str:
     asked = _same_as(operation, "request") or _table(operation.request) or "Takes nothing.\n"
     answered = _same_as(operation, "answer") or _table(operation.answer)
     result = f"Result: {_doc(operation.answer)}\n" + (f"\n{answered}" if answered else "")
-    return f"## {operation.name}\n\n{_doc(operation.request)}\n\n{asked}\n{result}"
+    head = f"## {operation.name}\n\n{_doc(operation.request)} Lane: {operation.lane}.\n"
+    return f"{head}\n{asked}\n{result}"
 
 
 def _same_as(operation: Operation, side: str) -> str:

@@ -7,15 +7,25 @@ from . import change, contents, engine, indexing, search, tiles, zoom
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation's name and the dataclasses of its `args` and its `result`."""
+    """An operation's name, the dataclasses of its `args` and its `result`, and the lane it is worked on in."""
 
     name: str
     request: type
     answer: type
+    lane: str
+
+
+LANES = {
+    **dict.fromkeys(("hello", "cancel", "shutdown"), "at once"),
+    **dict.fromkeys(("index", "install"), "long"),
+    **dict.fromkeys(("plan", "verify", "rerank", "zoom", "change", "contents"), "slow"),
+}
+"""Operations that wait for none, take minutes, or take seconds; all others are quick. Lanes work side by side."""
+QUICK = "quick"
 
 
 OPERATIONS = {
-    name: Operation(name, request, answer)
+    name: Operation(name, request, answer, LANES.get(name, QUICK))
     for name, request, answer in (
         ("hello", engine.HelloRequest, engine.HelloAnswer),
         ("models", engine.ModelsRequest, engine.ModelsAnswer),

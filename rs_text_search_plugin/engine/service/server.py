@@ -1,8 +1,8 @@
 """The JSON-lines loop behind `rs-text-search serve`; docs/protocol.md is its contract.
 
-One thread reads, one works on long operations, one on those that read rasters again, one on all others, one
-sends heartbeats. The reader answers what must not wait (hello, cancel, shutdown) and queues the rest. When the
-input ends, or nobody reads the output any more, so does the engine: none outlives its QGIS.
+One thread reads, one works on each lane (see contracts/operations), one sends heartbeats. The reader answers what
+must not wait (hello, cancel, shutdown) and queues the rest. When the input ends, or nobody reads the output any
+more, so does the engine: none outlives its QGIS.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from rs_text_search_plugin.contracts.decode import decode
 from rs_text_search_plugin.contracts.errors import Cancelled, ProtocolError
+from rs_text_search_plugin.contracts.operations import LANES, QUICK
 from rs_text_search_plugin.contracts.operations.engine import CancelRequest, ShutdownRequest
 from rs_text_search_plugin.engine.job import Job
 
@@ -36,9 +37,6 @@ GRACE_S = 5.0
 """How long an operation gets to stop by itself once the input has ended."""
 POLL_S = 0.5
 """How often the main thread lets signals in; a wait without limit would keep them out on Windows."""
-AT_ONCE = frozenset({"hello", "cancel", "shutdown"})
-LANES = {"index": "long", "install": "long", "rerank": "pixels", "zoom": "pixels", "change": "pixels"}
-"""Operations that take minutes, or read rasters again and take seconds; all others are quick and wait for none."""
 
 
 @dataclass(eq=False)
@@ -91,7 +89,7 @@ class Server:
         self.perform = perform
         self.out = out
         self.writing = threading.Lock()
-        self.lanes = {name: Lane(name, self._begin) for name in ("long", "pixels", "quick")}
+        self.lanes = {name: Lane(name, self._begin) for name in ("long", "slow", QUICK)}
         self.open: dict[Any, Request] = {}
         """Every request not yet answered, by id."""
         self.busy: set[Any] = set()
@@ -143,10 +141,11 @@ class Server:
             self._send({"id": None, "error": asdict(explain(error))})
             return
         self.open[request.id] = request
-        if request.op in AT_ONCE:
+        lane = LANES.get(request.op, QUICK)
+        if lane not in self.lanes:
             self._answer(request)
         else:
-            self.lanes[LANES.get(request.op, "quick")].waiting.put(request)
+            self.lanes[lane].waiting.put(request)
 
     def _begin(self, request: Request) -> None:
         """Performs a request whose turn it is, unless it was cancelled and answered before."""
