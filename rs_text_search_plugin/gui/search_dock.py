@@ -85,6 +85,11 @@ class SearchDock(QgsDockWidget):
         else:
             self.rasters.index_layer(layer_id)
 
+    def search_for(self, text: str) -> None:
+        """Show the panel and search for a phrase."""
+        self.setUserVisible(True)
+        self.bar.search_for(text)
+
     def describe_at(self, point: QgsPointXY, crs: QgsCoordinateReferenceSystem) -> None:
         """Describe the tile at a point of the map."""
         self._describe(self._place(point, crs))

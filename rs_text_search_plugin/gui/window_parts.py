@@ -1,4 +1,4 @@
-"""Everything the plugin adds to QGIS's window: the dock, its button and menu entry, the map's actions."""
+"""Everything the plugin adds to QGIS's window: dock, button, menu entry, the map's actions, the locator's filter."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rs_text_search_plugin.engine_process.client import EngineClient
 from rs_text_search_plugin.map.map_actions import MapActions
 from rs_text_search_plugin.translation import tr
 
+from .locator import SearchLocator
 from .search_dock import SearchDock
 
 MENU = "&RS Text Search"
@@ -28,9 +29,12 @@ class WindowParts:
         self.action = self._add_action()
         self.map_actions = MapActions(iface, self.dock)
         self.map_actions.register()
+        self.locator = SearchLocator(self.dock.search_for)
+        iface.registerLocatorFilter(self.locator)
 
     def remove(self) -> None:
         """Take everything out, last first, and end the engine."""
+        self.iface.deregisterLocatorFilter(self.locator)
         self.map_actions.unregister()
         self.iface.removePluginRasterMenu(MENU, self.action)
         self.iface.removeToolBarIcon(self.action)

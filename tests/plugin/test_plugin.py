@@ -40,6 +40,8 @@ def iface(qgis_iface, monkeypatch):
         keep(f"add{name}", 0)
         keep(f"remove{name}", 0)
     keep("removeDockWidget", 0)
+    keep("registerLocatorFilter", 0)
+    keep("deregisterLocatorFilter", 0)
     monkeypatch.setattr(qgis_iface, "addDockWidget", dock)
     qgis_iface.calls = calls
     yield qgis_iface

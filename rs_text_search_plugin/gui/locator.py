@@ -1,0 +1,65 @@
+"""The search in QGIS's locator bar: Ctrl+K, `ts`, and the words."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from qgis.core import QgsFeedback, QgsLocatorContext, QgsLocatorFilter, QgsLocatorResult, QgsSettings
+
+from rs_text_search_plugin.assets import icon
+from rs_text_search_plugin.translation import tr
+
+from .query_bar import HISTORY
+
+PREFIX = "ts "
+"""QGIS takes prefixes of three letters and more from plugins, so this one is told apart here."""
+EARLIER = 5
+"""Earlier searches that are offered, those that hold what is typed."""
+
+
+class SearchLocator(QgsLocatorFilter):
+    """Offers to search the ticked rasters for what is typed, and earlier searches like it."""
+
+    def __init__(self, search: Callable[[str], None]) -> None:
+        super().__init__()
+        self._search = search
+        self.setUseWithoutPrefix(True)
+
+    def clone(self) -> SearchLocator:
+        """What QGIS searches with, in a thread of its own."""
+        return SearchLocator(self._search)
+
+    def name(self) -> str:
+        return "rs_text_search"
+
+    def displayName(self) -> str:  # noqa: N802 - QGIS's name
+        return tr("Search rasters with words")
+
+    def fetchResults(  # noqa: N802 - QGIS's name
+        self, string: str | None, context: QgsLocatorContext, feedback: QgsFeedback | None
+    ) -> None:
+        """The words themselves first, then earlier searches."""
+        if not (string or "").lower().startswith(PREFIX):
+            return
+        typed = str(string)[len(PREFIX) :].strip()
+        if typed:
+            self._offer(typed, tr("Search rasters for “{}”").format(typed), 1.0)
+        for text in earlier(typed):
+            self._offer(text, text, 0.5)
+
+    def triggerResult(self, result: QgsLocatorResult) -> None:  # noqa: N802 - QGIS's name
+        """Search for what was chosen."""
+        self._search(str(result.userData))
+
+    def _offer(self, text: str, shown: str, score: float) -> None:
+        result = QgsLocatorResult()
+        result.filter, result.userData = self, text
+        result.displayString, result.score = shown, score
+        result.icon = icon("search")
+        self.resultFetched.emit(result)
+
+
+def earlier(typed: str) -> list[str]:
+    """Earlier searches that hold what is typed, the latest first."""
+    history = QgsSettings().value(HISTORY, [], list)
+    return [text for text in history if typed.lower() in text.lower() and text != typed][:EARLIER]
