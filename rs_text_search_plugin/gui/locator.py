@@ -26,8 +26,12 @@ class SearchLocator(QgsLocatorFilter):
         self.setUseWithoutPrefix(True)
 
     def clone(self) -> SearchLocator:
-        """What QGIS searches with, in a thread of its own."""
+        """What QGIS asks for results."""
         return SearchLocator(self._search)
+
+    def flags(self) -> QgsLocatorFilter.Flags:
+        """Nothing here takes time, so that no thread is needed."""
+        return QgsLocatorFilter.Flags(QgsLocatorFilter.Flag.FlagFast)
 
     def name(self) -> str:
         return "rs_text_search"
@@ -39,9 +43,9 @@ class SearchLocator(QgsLocatorFilter):
         self, string: str | None, context: QgsLocatorContext, feedback: QgsFeedback | None
     ) -> None:
         """The words themselves first, then earlier searches."""
-        if not (string or "").lower().startswith(PREFIX):
+        typed = words(string or "", context.usingPrefix)
+        if typed is None:
             return
-        typed = str(string)[len(PREFIX) :].strip()
         if typed:
             self._offer(typed, tr("Search rasters for “{}”").format(typed), 1.0)
         for text in earlier(typed):
@@ -57,6 +61,13 @@ class SearchLocator(QgsLocatorFilter):
         result.displayString, result.score = shown, score
         result.icon = icon("search")
         self.resultFetched.emit(result)
+
+
+def words(typed: str, prefix_taken: bool) -> str | None:
+    """What follows the prefix; None where it is not ours to answer. QGIS takes off a prefix that the person set."""
+    if prefix_taken:
+        return typed.strip()
+    return typed[len(PREFIX) :].strip() if typed.lower().startswith(PREFIX) else None
 
 
 def earlier(typed: str) -> list[str]:
