@@ -34,6 +34,7 @@ from .rasters.raster_panel import RasterPanel
 from .results.kept_panel import KeptPanel
 from .results.match_model import THUMBNAIL
 from .results.results_panel import FETCHED, ResultsPanel
+from .results.suggestions import Suggestions
 from .session import PanelSession
 
 FORMATS = "GeoPackage (*.gpkg);;ESRI Shapefile (*.shp);;GeoJSON (*.geojson);;FlatGeobuf (*.fgb)"
@@ -51,6 +52,7 @@ class SearchDock(QgsDockWidget):
         self.messages = Messages(iface)
         self.layers = ResultLayers(iface.mapCanvas())
         self.live = LiveSearch(engine, self)
+        self.suggestions = Suggestions(engine, self)
         self._request: Json = {}  # the search under way or done last
         self._build()
         self._connect_engine()
@@ -178,6 +180,12 @@ class SearchDock(QgsDockWidget):
         self.results.show_result(result, self.rasters.names(), stamps)
         self.results.show_note(self.rasters.left_out())
         self.kept.refresh()
+
+    def _suggest(self) -> None:
+        indexes = self._request.get("indexes", [])
+        if self.engine.is_ready() and indexes:
+            made_from = frozenset(self.session.searched)
+            self.suggestions.suggest(self.results.result["query"], indexes, made_from)
 
     def _report(self, error: SearchError) -> None:
         self.messages.warn(error.message, error.hint)
@@ -375,7 +383,10 @@ class SearchDock(QgsDockWidget):
     def _connect_results(self) -> None:
         results, gallery = self.results, self.results.gallery
         results.filtered.connect(self._follow_filter)
+        results.suggestions_wanted.connect(self._suggest)
         results.phrase_chosen.connect(self.bar.search_for)
+        self.suggestions.found.connect(results.show_suggestions)
+        self.suggestions.failed.connect(self.messages.show_error)
         results.export_wanted.connect(self._export)
         results.heat_wanted.connect(self._switch_heat)
         results.clear_wanted.connect(self.clear)

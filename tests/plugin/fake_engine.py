@@ -232,6 +232,17 @@ def match(rank: int, name: str, tile: int) -> Json:
     return {"rank": rank, "index": name, "id": tile, "score": score, "region": 1 if tile < 3 else 0, **place}
 
 
+def contents(_id: int, args: Json) -> Json:
+    """Three entries, of which one is not strong."""
+    best = {"index": str(folder_of(args["indexes"][0])), "id": 5, "area_m2": 10_000.0}
+    rows = [
+        {"name": "house", "group": "object", "places": 9, "tiles": 30, "score": 95.0, **best},
+        {"name": "car park", "group": "land use", "places": 2, "tiles": 4, "score": 91.0, **best},
+        {"name": "glacier", "group": "land cover", "places": 1, "tiles": 1, "score": 60.0, **best},
+    ]
+    return {"rows": rows, "tiles": 100, "seconds": 0.01}
+
+
 def describe(_id: int, args: Json) -> Json:
     tile = args["id"] if "id" in args else tile_at(args)
     if tile is None:
@@ -282,11 +293,6 @@ def export(_id: int, args: Json) -> Json:
         )
     path.write_text(json.dumps(args["matches"]))
     return {"path": str(path), "files": [str(path)], "features": len(args["matches"]), "warnings": []}
-
-
-def contents(_id: Any, args: Json) -> Json:
-    row = {"name": "forest", "group": "land cover", "places": 2, "tiles": 5, "area_m2": 1280.0, "score": 91.5}
-    return {"rows": [{**row, "index": args["indexes"][0], "id": 7}], "tiles": 100, "seconds": 0.1}
 
 
 def change(_id: Any, args: Json) -> Json:

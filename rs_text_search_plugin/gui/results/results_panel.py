@@ -32,6 +32,8 @@ class ResultsPanel(QWidget):
 
     filtered = pyqtSignal(int, int)
     """Lowest score and last rank shown."""
+    suggestions_wanted = pyqtSignal()
+    """Nothing stands out: phrases to search for instead are wanted; see `show_suggestions`."""
     phrase_chosen = pyqtSignal(str)
     """A suggested phrase to search for."""
     export_wanted = pyqtSignal()
@@ -68,7 +70,10 @@ class ResultsPanel(QWidget):
             button.setVisible(bool(result))
         self.threshold.show_counts(result.get("histogram", []))
         self.gallery.matches.set_matches(result.get("matches", []), names, stamps)
+        self.show_suggestions([])
         self._filter()
+        if self._nearest():
+            self.suggestions_wanted.emit()
 
     def shown_matches(self) -> list[Json]:
         """The matches that pass the filter."""
@@ -93,6 +98,10 @@ class ResultsPanel(QWidget):
     def show_message(self, text: str) -> None:
         """Show a sentence in place of what was found."""
         self.verdict.setText(escape(text))
+
+    def show_suggestions(self, phrases: list[str]) -> None:
+        """Offer phrases to search for instead."""
+        self.advice.setText(advice(phrases))
 
     def show_note(self, text: str) -> None:
         """Show a remark on the result; an empty one hides it."""
@@ -126,7 +135,6 @@ class ResultsPanel(QWidget):
             elif not shown and self.result["matches"]:
                 more = f" <a href='{NEAREST_LINK}'>{tr('Show those with lower scores')}</a>"
             self.verdict.setText(escape(self.result["verdict"]) + more)
-        self.advice.setText(advice(self.result) if nearest else "")
         self.advice.setVisible(nearest > 0)
 
     def _follow(self, link: str) -> None:
@@ -177,12 +185,11 @@ class ResultsPanel(QWidget):
         return push_button(self, text, tip, icon(image))
 
 
-def advice(result: Json) -> str:
+def advice(phrases: list[str]) -> str:
     """What to try when nothing stands out, as rich text: phrases that do stand out here, other words, other tiles."""
     lines = [tr("The nearest places are shown in grey: nothing is claimed of them.")]
-    phrases = result.get("suggestions", [])
     if phrases:
-        links = [f"<a href='{PHRASE_LINK}{escape(p['text'])}'>{escape(p['text'])}</a>" for p in phrases]
+        links = [f"<a href='{PHRASE_LINK}{escape(phrase)}'>{escape(phrase)}</a>" for phrase in phrases]
         lines.append(tr("What does stand out here: {}.").format(", ".join(links)))
     lines.append(tr("Try a more general word, a larger thing, or an index with smaller tiles."))
     return "<br>".join(lines)

@@ -42,6 +42,7 @@ class QgsNetworkAccessManager(_core.QgsNetworkAccessManager):
 class QgsProcessing(_core.QgsProcessing):
     class SourceType(int):
         TypeRaster: _core.Qgis.ProcessingSourceType
+        TypeVector: _core.Qgis.ProcessingSourceType
         TypeVectorPolygon: _core.Qgis.ProcessingSourceType
         TypeFile: _core.Qgis.ProcessingSourceType
 
@@ -66,5 +67,6 @@ class QgsWkbTypes(_core.QgsWkbTypes):
     class Type(int):
         Polygon: _core.Qgis.WkbType
         MultiPolygon: _core.Qgis.WkbType
+        NoGeometry: _core.Qgis.WkbType
 
 from qgis._core import *  # last: a name stays what it became first
