@@ -105,12 +105,18 @@ class IndexPanel(QWidget):
 
 
 def tile_side(plans: list[Json]) -> str:
-    """The tiles' side, px and m, where all plans have the same."""
+    """The finest tiles' side, px and m, where all plans have the same, and how many times larger the others are."""
     sides = {
-        f"{plan['tile_px'][0]:,} px" + (f" ({plan['tile_m']:g} m)" if plan["tile_m"] else "")
+        f"{plan['tile_px'][0]:,} px" + (f" ({plan['tile_m']:.3g} m)" if plan["tile_m"] else "") + larger(plan)
         for plan in plans
     }
     return tr("of {}").format(sides.pop()) if len(sides) == 1 else tr("of several sizes")
+
+
+def larger(plan: Json) -> str:
+    """The scales above the finest one, such as ", 2 and 4 times"."""
+    times = [str(2**level) for level in range(1, plan.get("levels", 1))]
+    return tr(" and {} times as large").format(", ".join(times)) if times else ""
 
 
 def progress_text(progress: Json) -> str:

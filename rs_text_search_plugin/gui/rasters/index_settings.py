@@ -1,4 +1,4 @@
-"""How a raster is indexed: model, tile size, overlap."""
+"""How a raster is indexed: model, tile size, levels, overlap."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ MAX_TILE = 100_000
 TILE_STEP = 32
 MAX_OVERLAP, OVERLAP_STEP = 90, 25
 """Percent of a tile's side."""
+MOST_LEVELS = 4
 
 
 class IndexSettings(QWidget):
@@ -33,7 +34,7 @@ class IndexSettings(QWidget):
         super().__init__(parent)
         self.models: dict[str, Json] = {}
         self.edited: set[str] = set()
-        """Which of model, tile and overlap the person has changed since the dock was made."""
+        """Which of model, tile, levels and overlap the person has changed since the dock was made."""
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(PAUSE_MS)
@@ -42,11 +43,12 @@ class IndexSettings(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         self._add_model(form)
         self._add_tile(form)
+        self._add_levels(form)
         self._add_overlap(form)
 
     def options(self) -> Json:
         """The settings as arguments of `plan` and `index`."""
-        options: Json = {"overlap": self.overlap.value() / 100}
+        options: Json = {"overlap": self.overlap.value() / 100, "levels": self.levels.currentData()}
         if self.model.currentData():
             options["model"] = self.model.currentData()
         if self.tile.value() > 0:
@@ -74,6 +76,7 @@ class IndexSettings(QWidget):
             "model": options.get("model") != info["model"],
             "overlap": abs(options["overlap"] - info["overlap"]) > 0.005,
             "tile": self._tile_differs(options, info),
+            "levels": options["levels"] not in (None, info.get("levels", 1)),
         }
         return any(differences[name] for name in self.edited)
 
@@ -114,6 +117,19 @@ class IndexSettings(QWidget):
         self.unit.addItem(tr("m"), "tile_m")
         self.unit.currentIndexChanged.connect(lambda: self._edit("tile"))
         self._add(form, tr("Tile si&ze"), self.tile, row(self.tile, self.unit, stretch=0))
+
+    def _add_levels(self, form: QFormLayout) -> None:
+        tip = tr(
+            "Tiles of twice, four times ... the side as well find things of every size; they take a third longer"
+        )
+        self.levels = named(QComboBox(self), tr("Scales"), tip)
+        self.levels.addItem(tr("automatic: from small things to whole sites"), None)
+        self.levels.addItem(tr("one"), 1)
+        for count in range(2, MOST_LEVELS + 1):
+            times = ", ".join(str(2**level) for level in range(1, count))
+            self.levels.addItem(tr("{} (and {} times as large)").format(count, times), count)
+        self.levels.currentIndexChanged.connect(lambda: self._edit("levels"))
+        self._add(form, tr("Sca&les"), self.levels, row(self.levels))
 
     def _add_overlap(self, form: QFormLayout) -> None:
         tip = tr("What neighbouring tiles share; more finds objects on borders and takes longer")

@@ -73,12 +73,14 @@ def test_settings_reach_the_engine(panel, add_raster, qtbot):
     settings.overlap.setValue(25)
     settings.unit.setCurrentText("m")
     settings.tile.setValue(120)
+    settings.levels.setCurrentIndex(settings.levels.findData(2))
     wait_for_state(panel, qtbot, a="none")
     panel.index_layer(layer.id())
     wait_for_state(panel, qtbot, a="complete")
     asked = json.loads(Path(f"{layer.source()}.rsidx/meta.json").read_text())
     assert asked["overlap"] == 0.25
     assert asked["tile_m"] == 120
+    assert asked["levels"] == 2
     assert "tile_px" not in asked
     assert asked["bands"] == [4, 2, 3]
 
