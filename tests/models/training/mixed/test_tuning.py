@@ -109,7 +109,7 @@ def test_a_pasted_thing_is_known_and_named(batches):
 @pytest.fixture
 def plan(monkeypatch):
     found = TrainingPlan({}, Recipe(), Recipe(), {}, mixed=RECIPE)
-    monkeypatch.setattr(pipeline, "training", lambda _: found)
+    monkeypatch.setattr(pipeline, "plan_of", lambda _: found)
     return found
 
 
@@ -135,7 +135,7 @@ def test_an_interrupted_run_goes_on(data, begun, plan, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         pipeline.train("compact", [*data], str(tmp_path), device="cpu", options=Options(base=str(begun)))
     monkeypatch.undo()
-    monkeypatch.setattr(pipeline, "training", lambda _: replace(plan))
+    monkeypatch.setattr(pipeline, "plan_of", lambda _: replace(plan))
     steps = []
     update = mixed_tuning.MixedTuning._update
     monkeypatch.setattr(
