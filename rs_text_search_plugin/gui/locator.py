@@ -53,11 +53,11 @@ class SearchLocator(QgsLocatorFilter):
 
     def triggerResult(self, result: QgsLocatorResult) -> None:  # noqa: N802 - QGIS's name
         """Search for what was chosen."""
-        self._search(str(result.userData))
+        self._search(str(result.userData))  # type: ignore[attr-defined]  # missing in the stubs
 
     def _offer(self, text: str, shown: str, score: float) -> None:
         result = QgsLocatorResult()
-        result.filter, result.userData = self, text
+        result.filter, result.userData = self, text  # type: ignore[attr-defined]
         result.displayString, result.score = shown, score
         result.icon = icon("search")
         self.resultFetched.emit(result)

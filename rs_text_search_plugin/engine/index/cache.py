@@ -80,7 +80,7 @@ def load_vectors(folder: Path, name: str, meta: Meta) -> tuple[I64, F32] | None:
 
 def _fits(ids: npt.NDArray[Any], vectors: npt.NDArray[Any], meta: Meta) -> bool:
     """A stranger can make a checksum, too: nothing that breaks a search gets through."""
-    if (ids.dtype, vectors.dtype, ids.ndim) != (np.int64, np.float32, 1):
+    if ids.ndim != 1 or ids.dtype != np.dtype(np.int64) or vectors.dtype != np.dtype(np.float32):
         return False
     if vectors.shape != (len(ids), meta.dim) or len(ids) > meta.planned:
         return False
@@ -100,7 +100,8 @@ def save_vectors(folder: Path, name: str, ids: I64, vectors: F32) -> F32:
     if not kept:
         clear(folder)
         return vectors
-    return np.load(files[1], mmap_mode="r")
+    mapped: F32 = np.load(files[1], mmap_mode="r")
+    return mapped
 
 
 def clear(folder: Path) -> None:

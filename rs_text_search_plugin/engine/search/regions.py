@@ -75,9 +75,10 @@ def heat(index: Index, scores: F32) -> F32:
     """(rows, cols) mean score of the tiles over each stride cell, at the level where it is highest; NODATA where
     none lies."""
     level = index.meta.tiling.of(index.ids)
-    return np.maximum.reduce(
+    best: F32 = np.maximum.reduce(
         [_level_heat(index, scores, level == number) for number in range(index.meta.levels)]
     )
+    return best
 
 
 def _level_heat(index: Index, scores: F32, chosen: Bool) -> F32:

@@ -297,7 +297,8 @@ def _best(item: _Scored, top: int, min_score: float) -> I64:
 def _thinned(index: Index, rows: I64, top: int) -> I64:
     """Greedy: walk down the ranking, keep a tile unless a kept one shares SAME_TILE_SHARE of its area."""
     windows = np.asarray(index.windows[rows], dtype=np.int64)
-    free, kept = np.ones(len(rows), dtype=bool), []
+    free = np.ones(len(rows), dtype=bool)
+    kept: list[int] = []
     while len(kept) < top and free.any():
         best = int(free.argmax())
         kept.append(best)
@@ -317,7 +318,8 @@ def _near(index: Index) -> int:
     """How many tiles, itself among them, a tile can share SAME_TILE_SHARE of its or their area with."""
     lattice, free = index.meta.lattice, 1 - SAME_TILE_SHARE
     down, across = int(lattice.tile_h * free // lattice.step_y), int(lattice.tile_w * free // lattice.step_x)
-    return (2 * down + 1) * (2 * across + 1) * sum(4**level for level in range(index.meta.levels))
+    below: int = sum(4**level for level in range(index.meta.levels))
+    return (2 * down + 1) * (2 * across + 1) * below
 
 
 def _matches(item: _Scored, rows: I64, regions: I32) -> list[Match]:

@@ -94,7 +94,7 @@ def pixels(raster: Raster, index: Index, window: Window, encoder_size: int) -> U
     """(side, side, 3) RGB of a tile, as many of its pixels as the finest windows can use. Raises RasterError."""
     side = min(max(window.width, window.height), PARTS[-1] * encoder_size)
     side = max(side // CELLS, 1) * CELLS
-    return raster.read_tiles([window], side, index.meta.stretch)[0]
+    return np.asarray(raster.read_tiles([window], side, index.meta.stretch)[0])
 
 
 def _starts(part: int) -> Iterator[tuple[int, int]]:
@@ -126,7 +126,7 @@ def _smooth(cells: F32, reach: int) -> F32:
     """(CELLS, CELLS) mean over (2 reach + 1) x (2 reach + 1) cells, edges repeated."""
     size = 2 * reach + 1
     padded = np.pad(cells, reach, mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, (size, size)).mean((2, 3))
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, (size, size)).mean((2, 3)))
 
 
 def _pointer(relevance: F32, score: float) -> Pointer:

@@ -29,6 +29,7 @@ def middle_square(file: str, side: int) -> U8:
         with open_raster(file) as image:
             size = min(image.width, image.height)
             left, top = (image.width - size) // 2, (image.height - size) // 2
-            return image.read_tiles([Window(left, top, size, size)], side)[0]
+            tiles = image.read_tiles([Window(left, top, size, size)], side)
+            return np.asarray(tiles[0])
     except RasterError as error:
         raise QueryError(f"The image cannot be used: {error.message}", "Give a PNG, JPEG or TIFF.") from error
