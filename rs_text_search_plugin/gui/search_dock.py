@@ -33,6 +33,7 @@ from .rasters.raster import remade
 from .rasters.raster_panel import RasterPanel
 from .results.kept_panel import KeptPanel
 from .results.match_model import THUMBNAIL
+from .results.pointing import Pointing
 from .results.results_panel import FETCHED, ResultsPanel
 from .results.suggestions import Suggestions
 from .session import PanelSession
@@ -67,6 +68,7 @@ class SearchDock(QgsDockWidget):
         self.link.detach()
         self.area.detach()
         self.in_view.detach()
+        self.pointing.detach()
         self.models.close()
         self.bar.clear()
         self.control.detach()
@@ -319,6 +321,7 @@ class SearchDock(QgsDockWidget):
         self.rasters = RasterPanel(self.engine, self)
         self.description = DescriptionPanel(self)
         self.results = ResultsPanel(self)
+        self.pointing = Pointing(self.engine, self.layers.canvas, self.results)
         self.control = EngineControl(self.engine, self)
         self.models = ModelsDialog(self.engine, self)
         self._build_store()
@@ -390,6 +393,7 @@ class SearchDock(QgsDockWidget):
         results.export_wanted.connect(self._export)
         results.heat_wanted.connect(self._switch_heat)
         results.clear_wanted.connect(self.clear)
+        self.pointing.failed.connect(self.messages.show_error)
         gallery.thumbnails_wanted.connect(self._request_thumbnails)
         gallery.shown.connect(self._zoom_to)
         gallery.described.connect(self._describe_match)

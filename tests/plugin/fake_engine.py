@@ -232,6 +232,20 @@ def match(rank: int, name: str, tile: int) -> Json:
     return {"rank": rank, "index": name, "id": tile, "score": score, "region": 1 if tile < 3 else 0, **place}
 
 
+def zoom(_id: Any, args: Json) -> Json:
+    """A box of a quarter of the side in the middle of each of the best tiles."""
+    if args["result"] not in results:
+        raise Failure("QueryError", "The engine no longer holds the result.", "Search again.")
+    points = []
+    for found in results[args["result"]]["matches"][: args["top"]]:
+        (left, top), _, (right, bottom), _ = found["corners"]
+        x, y, reach = (left + right) / 2, (top + bottom) / 2, (right - left) / 8
+        box = [[x - reach, y + reach], [x + reach, y + reach], [x + reach, y - reach], [x - reach, y - reach]]
+        where = {"index": found["index"], "id": found["id"], "score": found["score"]}
+        points.append({**where, "x": x, "y": y, "corners": box})
+    return {"points": points, "complete": True, "seconds": 0.1, "unread": [], "files": []}
+
+
 def contents(_id: int, args: Json) -> Json:
     """Three entries, of which one is not strong."""
     best = {"index": str(folder_of(args["indexes"][0])), "id": 5, "area_m2": 10_000.0}
@@ -325,6 +339,7 @@ OPERATIONS = {
         export,
         contents,
         change,
+        zoom,
     )
 }
 

@@ -38,6 +38,9 @@ class ResultsPanel(QWidget):
     """A suggested phrase to search for."""
     export_wanted = pyqtSignal()
     heat_wanted = pyqtSignal(bool)
+    point_wanted = pyqtSignal(bool)
+    """The person wants to see where inside their tiles the best matches lie, or no longer."""
+    result_changed = pyqtSignal()
     clear_wanted = pyqtSignal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -64,9 +67,10 @@ class ResultsPanel(QWidget):
             self._nearest_of = ""
             self.threshold.slider.setValue(POSSIBLE)
         self.result = result
+        self.result_changed.emit()
         self.show_note("")
         self.filter_box.setVisible(bool(result))
-        for button in (self.export_button, self.clear_button, self.heat_button):
+        for button in (self.export_button, self.clear_button, self.heat_button, self.point_button):
             button.setVisible(bool(result))
         self.threshold.show_counts(result.get("histogram", []))
         self.gallery.matches.set_matches(result.get("matches", []), names, stamps)
@@ -94,6 +98,12 @@ class ResultsPanel(QWidget):
         self.heat_button.blockSignals(True)
         self.heat_button.setChecked(shown)
         self.heat_button.blockSignals(False)
+
+    def show_pointing(self, shown: bool) -> None:
+        """Set the switch of pointing, without asking for anything."""
+        self.point_button.blockSignals(True)
+        self.point_button.setChecked(shown)
+        self.point_button.blockSignals(False)
 
     def show_message(self, text: str) -> None:
         """Show a sentence in place of what was found."""
@@ -176,10 +186,14 @@ class ResultsPanel(QWidget):
         self.heat_button = self._button(tr("&Heat"), "heat", tr("Show all scores as a transparent layer"))
         self.heat_button.setCheckable(True)
         self.heat_button.toggled.connect(self.heat_wanted)
+        tip = tr("Read the best places again and show where inside their tiles the thing is")
+        self.point_button = self._button(tr("&Point at it"), "point", tip)
+        self.point_button.setCheckable(True)
+        self.point_button.toggled.connect(self.point_wanted)
         tip = tr("Remove the query and everything it put on the map")
         self.clear_button = self._button(tr("C&lear"), "clear", tip)
         self.clear_button.clicked.connect(self.clear_wanted)
-        return row(self.export_button, self.heat_button, self.clear_button)
+        return row(self.export_button, self.heat_button, self.point_button, self.clear_button)
 
     def _button(self, text: str, image: str, tip: str) -> QPushButton:
         return push_button(self, text, tip, icon(image))
