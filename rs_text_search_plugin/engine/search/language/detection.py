@@ -9,7 +9,7 @@ from functools import cache
 
 from . import spelling
 from .dictionary import ENGLISH, LANGUAGES, dictionary, words_of
-from .translation import pieces_of
+from .translation import compound, pieces_of
 
 SCRIPTS = {
     "ja": re.compile(r"[\u3040-\u30ff]"),
@@ -32,7 +32,7 @@ def detect(text: str) -> str:
     """The code of a text's language.
 
     By its script, then by how many of its words English and the word lists know; English wins a tie. When nobody
-    knows a word, by its letters, unless it is two English words in one, or a typing slip of one.
+    knows a word, by its letters, unless it may yet be English.
     """
     for code, script in SCRIPTS.items():
         if script.search(text):
@@ -46,7 +46,7 @@ def detect(text: str) -> str:
     most = max(known.values())
     if most > english:
         return max((code for code in latin if known[code] == most), key=lambda code: _fit(code, words))
-    if english or any(spelling.is_known(word) or spelling.repair(word) for word in words):
+    if english or any(map(_may_be_english, words)):
         return ENGLISH
     return max((ENGLISH, *latin), key=lambda code: _letters(words, code))
 
@@ -65,10 +65,17 @@ def _fit(code: str, words: list[str]) -> tuple[int, float]:
     )
 
 
+def _may_be_english(word: str) -> bool:
+    """Whether it is two English words in one, the beginning of one, or a typing slip of one."""
+    return spelling.is_known(word) or spelling.is_begun(word) or spelling.repair(word) is not None
+
+
 def _known(code: str, words: list[str]) -> int:
-    """How many words of a text a word list knows."""
-    pieces = pieces_of(dictionary(code), words)
-    return sum(len(piece.words) for piece in pieces if piece.kind != "unknown")
+    """How many words of a text a word list knows, compounds among them."""
+    source = dictionary(code)
+    pieces = list(pieces_of(source, words))
+    unknown = [piece.words[0] for piece in pieces if piece.kind == "unknown"]
+    return len(words) - len(unknown) + sum(compound(source, word) is not None for word in unknown)
 
 
 def _letters(words: list[str], code: str) -> float:

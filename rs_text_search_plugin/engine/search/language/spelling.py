@@ -8,6 +8,7 @@ neighbours swapped. Anything else stays as typed: a wrong guess is worse than no
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -105,6 +106,18 @@ def is_listed(word: str) -> bool:
     stems = {word, word.removesuffix("s"), re.sub("(?<=[hosxz])es$", "", word), re.sub("ies$", "y", word)}
     stems |= {stem for end in ("ed", "ing") if len(stem := word.removesuffix(end)) > SHORTEST}
     return not lexicon().known.isdisjoint(stems)
+
+
+def is_begun(word: str) -> bool:
+    """Whether a known word begins with it, as while somebody types."""
+    known = _sorted_words()
+    place = bisect_left(known, word)
+    return place < len(known) and known[place].startswith(word)
+
+
+@cache
+def _sorted_words() -> list[str]:
+    return sorted(lexicon().known)
 
 
 def _by_letter(words: Iterable[str]) -> dict[str, list[str]]:

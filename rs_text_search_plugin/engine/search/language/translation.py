@@ -26,9 +26,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Translation:
-    """The English of what a dictionary knows, and the words it does not know."""
+    """The English of what a dictionary knows, how many terms that are, and the words it does not know."""
 
     english: str
+    terms: int
     unknown: tuple[str, ...]
 
 
@@ -38,7 +39,8 @@ def translate(source: Dictionary, text: str) -> Translation:
     unknown = tuple(word for piece in pieces if piece.kind == "unknown" for word in piece.words)
     known = _without_stray_of([piece for piece in pieces if piece.english])
     ordered = _qualities_first(known) if source.code in NOUN_FIRST else [piece.english for piece in known]
-    return Translation(" ".join(ordered), unknown)
+    terms = sum(piece.kind in {"term", "quality"} for piece in pieces)
+    return Translation(" ".join(ordered), terms, unknown)
 
 
 def _without_stray_of(pieces: Sequence[Piece]) -> list[Piece]:
@@ -77,15 +79,17 @@ def _closest(source: Dictionary, piece: Piece) -> Piece:
     if piece.kind != "unknown":
         return piece
     (word,) = piece.words
-    english = _compound(source, word) if source.code in COMPOUNDING else None
+    english = compound(source, word)
     if english is None:
         meant = nearest(fold(word), source.exact)
         english = source.exact[meant] if meant else None
     return Piece(piece.words, english, "term") if english else piece
 
 
-def _compound(source: Dictionary, word: str) -> str | None:
-    """Öltank -> oil storage tanks; the longest last part counts, as it says what the thing is."""
+def compound(source: Dictionary, word: str) -> str | None:
+    """Öltank -> oil storage tanks; the longest last part counts, as it says what the thing is. None for other words."""
+    if source.code not in COMPOUNDING:
+        return None
     for cut in range(SHORTEST_PART, len(word) - SHORTEST_PART + 1):
         last = source.lookup([word[cut:]])
         first = _first_part(source, word[:cut]) if last else None

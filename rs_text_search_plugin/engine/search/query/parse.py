@@ -17,7 +17,7 @@ from rs_text_search_plugin.contracts.errors import QueryError
 from rs_text_search_plugin.contracts.messages import Query
 from rs_text_search_plugin.engine.search.language import sentences
 from rs_text_search_plugin.engine.search.language.detection import NAMES, detect
-from rs_text_search_plugin.engine.search.language.dictionary import ENGLISH, LANGUAGES, dictionary, words_of
+from rs_text_search_plugin.engine.search.language.dictionary import ENGLISH, LANGUAGES, dictionary
 from rs_text_search_plugin.engine.search.language.spelling import repaired
 from rs_text_search_plugin.engine.search.language.translation import translate
 
@@ -34,8 +34,6 @@ WITHOUT_BEFORE = re.compile(r"^(?P<wanted>.*?)没有(?P<unwanted>[^的]+)的(?P<
 """Chinese says "boats-lacking bridge" where others say "bridge without boats"."""
 LISTED, BY_BOTH, BY_MEANING, AS_TYPED = "listed", "by both", "by meaning", "as typed"
 """How a phrase of another language became English: by the word list, by the sentence encoder, or not at all."""
-LEAST_LISTED = 0.5
-"""Share of words that the word list must know to have a say beside the sentence encoder."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ def _phrase(text: str, language: str) -> Phrase:
         return Phrase(text, english, language)
     if not sentences.is_installed():
         return Phrase(text, english or text, language, AS_TYPED)
-    if found and english and len(found.unknown) <= LEAST_LISTED * len(words_of(text)):
+    if found and found.terms and len(found.unknown) <= found.terms:
         return Phrase(text, english, language, BY_BOTH)
     return Phrase(text, sentences.closest_phrase(text), language, BY_MEANING)
 

@@ -23,3 +23,11 @@ def test_languages_are_told(text, language):
 def test_letters_decide_where_no_word_is_known():
     assert detect("Straßenbeleuchtungsanlage") == "de"
     assert detect("przedsiębiorstwo") == "pl"
+
+
+def test_a_word_that_is_still_being_typed_is_english_where_it_can_be():
+    assert [detect("storage"[:size]) for size in range(2, 8)] == ["en"] * 6
+
+
+def test_compounds_tell_their_language():
+    assert detect("Zwergkaninchengehege am Waldrand") == "de"
