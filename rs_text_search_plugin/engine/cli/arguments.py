@@ -213,7 +213,7 @@ def _add_others(commands: Any) -> None:
 
 def _add_train(commands: Any) -> None:
     add = _command(commands, "train", "train a model").add_argument
-    add("model", metavar="MODEL")
+    add("model", metavar="MODEL", help="or `languages`: the language adapter of the model that --base names")
     add(
         "--data",
         nargs="+",

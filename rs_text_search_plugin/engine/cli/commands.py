@@ -156,7 +156,11 @@ def models(session: Session, args: Namespace, watch: Watch) -> Json:
 
 
 def train(session: Session, args: Namespace, watch: Watch) -> Json:
-    """Trains a model into a folder."""
+    """Trains a model into a folder; `languages` fits the language adapter of the model that --base names."""
+    if args.model == "languages":
+        from rs_text_search_plugin.engine.search.language.fit import write_adapter  # noqa: PLC0415 - brings torch
+
+        return report_of(write_adapter(args.base or "compact", args.data, Path(args.out)))
     from rs_text_search_plugin.models.training import pipeline as training  # noqa: PLC0415 - only here is the training code needed
 
     return report_of(

@@ -38,12 +38,29 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "data", nargs="*", metavar="JSONL", help="captioned images whose train captions are read"
     )
-    parser.add_argument("--out", type=Path, help="the file to write; default: beside the model's weights")
+    parser.add_argument(
+        "--out", type=Path, help="the folder to write to; default: beside the model's weights"
+    )
     args = parser.parse_args(argv)
-    encoder = registry.load(args.model)
-    path = args.out or language_adapter.path_of(encoder.name)
-    fit_adapter(encoder, captions(args.data)).save(path, encoder.fingerprint)
-    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, fitted to {encoder.name} {encoder.fingerprint[:12]}")
+    print(
+        *(f"{name}: {value}" for name, value in write_adapter(args.model, args.data, args.out).items()),
+        sep="\n",
+    )
+
+
+def write_adapter(model: str, data: Sequence[str], folder: Path | None = None) -> dict[str, str | int]:
+    """Fits a model's adapter and writes it into a folder, by default beside the model's weights."""
+    encoder = registry.load(model)
+    beside = language_adapter.path_of(encoder.name)
+    path = folder / beside.name if folder else beside
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fit_adapter(encoder, captions(data)).save(path, encoder.fingerprint)
+    return {
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        "model": encoder.name,
+        "fingerprint": encoder.fingerprint,
+    }
 
 
 def fit_adapter(encoder: Encoder, captioned: Sequence[str] = ()) -> language_adapter.LanguageAdapter:
