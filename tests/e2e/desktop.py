@@ -27,6 +27,7 @@ class Desktop:
         self.display = f":{self.number}"
         self.screen = screen
         self.report = folder / "screen.json"
+        self.report.unlink(missing_ok=True)  # of an earlier run in the same folder
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def start(self, *files: Path, env: dict[str, str] | None = None) -> None:
