@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from rs_text_search_plugin.contracts.arrays import U8
 from rs_text_search_plugin.contracts.errors import Cancelled, QueryError, RasterError
 from rs_text_search_plugin.contracts.messages import Match
 from rs_text_search_plugin.contracts.operations.zoom import PointedMatch, ZoomAnswer, ZoomRequest
+from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.output.pointers import Pointed, export_boxes, write_relevance
-from rs_text_search_plugin.engine.raster.reader import open_raster
+from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
 from rs_text_search_plugin.engine.search import zoom as zooming
 from rs_text_search_plugin.engine.service.session import HeldResult, Session
 
@@ -25,44 +27,53 @@ def zoom(session: Session, request: ZoomRequest, job: Job) -> ZoomAnswer:
     if held is None:
         raise QueryError(f"The engine no longer holds the result “{request.result}”.", "Search again.")
     start, wanted = time.monotonic(), held.answer.matches[: request.top]
-    unread: dict[str, str] = {}
-    found = list(_pointed(session, held, wanted, start + request.seconds, unread, job))
+    pointing = _Pointing(held, session.encoder_of(held.indexes))
+    found = list(pointing.points(wanted, start + request.seconds, job))
     folder = session.folder("relevance") if request.relevance else None
     points = tuple(_answer(one, write_relevance(one, folder) if folder else None) for one in found)
     files: tuple[str, ...] = ()
     if request.path:
         files = export_boxes(Path(request.path), found, held.found.query, held.found.model).files
-    done = len(points) + sum(match.index in unread for match in wanted) >= len(wanted)
-    return ZoomAnswer(points, done, time.monotonic() - start, tuple(unread.values()), files)
+    done = len(points) + sum(match.index in pointing.unread for match in wanted) >= len(wanted)
+    return ZoomAnswer(points, done, time.monotonic() - start, tuple(pointing.unread.values()), files)
 
 
-def _pointed(
-    session: Session, held: HeldResult, wanted: Sequence[Match], end: float, unread: dict[str, str], job: Job
-) -> Iterator[Pointed]:
-    """A pointer for each match, best first; `unread` is filled with index folder -> why it cannot be read."""
-    encoder = session.encoder_of(held.indexes)
-    seekers = zooming.seekers(held.indexes, encoder, held.found.asked)
-    indexes = {str(index.folder): index for index in held.indexes}
-    with ExitStack() as stack:
-        rasters = {}
-        for done, match in enumerate(wanted, start=1):
-            if job.cancelled():
-                raise Cancelled("Pointing was stopped.")
-            if time.monotonic() > end:
-                return
-            if match.index in unread:
-                continue
-            index = indexes[match.index]
-            try:
-                if match.index not in rasters:
-                    opened = open_raster(index.meta.source, index.meta.bands)
-                    rasters[match.index] = stack.enter_context(opened)
-                tile = zooming.pixels(rasters[match.index], index, match.window, encoder.size)
-            except RasterError as error:
-                unread[match.index] = error.message
-                continue
-            yield Pointed(index, match, seekers[match.index].point(tile))
-            job.progress(done, len(wanted))
+class _Pointing:
+    """Points at the thing in one match after another; a raster is opened once."""
+
+    def __init__(self, held: HeldResult, encoder: Encoder) -> None:
+        self.side = encoder.size
+        self.seekers = zooming.seekers(held.indexes, encoder, held.found.asked)
+        self.indexes = {str(index.folder): index for index in held.indexes}
+        self.rasters: dict[str, Raster] = {}
+        self.unread: dict[str, str] = {}
+        """Index folder -> why its raster cannot be read."""
+
+    def points(self, wanted: Sequence[Match], end: float, job: Job) -> Iterator[Pointed]:
+        """A pointer for each match, best first, until the clock says `end`. Raises: Cancelled."""
+        with ExitStack() as stack:
+            for done, match in enumerate(wanted, start=1):
+                if job.cancelled():
+                    raise Cancelled("Pointing was stopped.")
+                if time.monotonic() > end:
+                    return
+                pixels = None if match.index in self.unread else self._pixels(stack, match)
+                if pixels is not None:
+                    pointer = self.seekers[match.index].point(pixels)
+                    yield Pointed(self.indexes[match.index], match, pointer)
+                    job.progress(done, len(wanted))
+
+    def _pixels(self, stack: ExitStack, match: Match) -> U8 | None:
+        """(side, side, 3) RGB of a match's tile; None, and noted, when its raster cannot be read."""
+        index = self.indexes[match.index]
+        try:
+            if match.index not in self.rasters:
+                opened = open_raster(index.meta.source, index.meta.bands)
+                self.rasters[match.index] = stack.enter_context(opened)
+            return zooming.pixels(self.rasters[match.index], index, match.window, self.side)
+        except RasterError as error:
+            self.unread[match.index] = error.message
+            return None
 
 
 def _answer(one: Pointed, relevance: Path | None) -> PointedMatch:
