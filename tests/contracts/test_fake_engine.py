@@ -43,12 +43,13 @@ def test_what_it_answers_is_what_the_contracts_say(fake: subprocess.Popen[str], 
     assert ask(fake, "hello", {}).protocol == 1
     assert ask(fake, "models", {}).models[0].name == "compact"
     assert ask(fake, "plan", {"source": source}).tiles == 100
-    assert ask(fake, "contents", {"indexes": [source]}).rows[0].places == 2
+    assert ask(fake, "contents", {"indexes": [source]}).rows[0].name == "house"
     assert ask(fake, "change", {"before": source, "after": source, "text": "houses"}).places[0].rank == 1
     index = ask(fake, "index", {"source": source}).index
     assert ask(fake, "info", {"sources": [source]}).indexes[0].state == "complete"
     found = ask(fake, "search", {"indexes": [index], "text": "tanks"})
     assert ask(fake, "rerank", {"result": found.result}).reranked
+    assert ask(fake, "zoom", {"result": found.result, "top": 2}).complete
     assert ask(fake, "locate", {"indexes": [index], "x": 500_050.0, "y": 5_599_950.0}).tiles[0].id == 0
     assert ask(fake, "describe", {"index": index, "id": 0}).sure
     assert len(ask(fake, "thumbnails", {"index": index, "ids": [0, 1]}).paths) == 2
