@@ -131,6 +131,9 @@ class PlanRequest:
     """The index folder; without it one beside the raster, or in the user's cache."""
     mode: Literal["auto", "resume", "restart"] = "auto"
     """`restart` begins anew, and a complete index stays until the new one is; the other two keep what is there."""
+    allow_network: bool = False
+    """Whether a file may take its pixels from another machine, as a VRT or WMS description can; an address given
+    as `source` always may."""
 
 
 @dataclass(frozen=True)

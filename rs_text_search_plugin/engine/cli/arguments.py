@@ -96,6 +96,8 @@ def _add_index(commands: Any) -> None:
     resume = "finish a begun index"
     mode.add_argument("--resume", dest="mode", action="store_const", const="resume", help=resume)
     mode.add_argument("--restart", dest="mode", action="store_const", const="restart", help="begin anew")
+    allowed = "let a file that describes a web service or remote files contact them"
+    add("--allow-network", action="store_true", help=allowed)
     command.set_defaults(mode="auto")
 
 

@@ -44,7 +44,7 @@ def index(session: Session, args: Namespace, watch: Watch) -> Json:
 
 
 def _how(args: Namespace) -> Json:
-    names = ("model", "tile_px", "tile_m", "overlap", "levels", "bands", "device", "mode")
+    names = ("model", "tile_px", "tile_m", "overlap", "levels", "bands", "device", "mode", "allow_network")
     return {name: getattr(args, name) for name in names} | _area(args)
 
 

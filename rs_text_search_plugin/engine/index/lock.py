@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rs_text_search_plugin.contracts.errors import IndexMismatch, IndexStoreError
@@ -38,8 +38,12 @@ def locked(folder: Path) -> Iterator[None]:
     except Timeout as error:
         who = holder.read_text("utf-8") if holder.is_file() else "another process"
         raise IndexStoreError(f"{folder} is being written by {who}.", "Wait until it is done.") from error
+    except OSError as error:  # a full or read-only disk, or a link in place of the lock
+        raise IndexStoreError(
+            f"{folder} cannot be written: {error.strerror or error}.", "Choose another folder with --out."
+        ) from error
     try:
-        with written_whole(holder) as part:
+        with suppress(OSError), written_whole(holder) as part:  # it only tells others who works here
             part.write_text(f"process {os.getpid()}", "utf-8")
         yield
     finally:

@@ -16,7 +16,8 @@ from rs_text_search_plugin.contracts.errors import IndexStoreError, ProtocolErro
 from rs_text_search_plugin.contracts.fields import Count, Json, Range
 from rs_text_search_plugin.contracts.operations.indexing import Unreadable
 from rs_text_search_plugin.engine.raster.crs import is_plain
-from rs_text_search_plugin.engine.raster.reader import Stretch
+from rs_text_search_plugin.engine.raster.network import is_followed
+from rs_text_search_plugin.engine.raster.sampling import Stretch
 from rs_text_search_plugin.engine.raster.sources import file_facts, is_named
 from rs_text_search_plugin.models.files import written_whole
 
@@ -108,9 +109,15 @@ def read_json(file: Path) -> Json:
 
 
 def write_json(file: Path, meta: Meta) -> None:
-    """Written whole or not at all, with a checksum. Raises OSError."""
-    with written_whole(file) as part:
-        part.write_text(json.dumps(sealed(encode(meta)), indent=1), "utf-8")
+    """Written whole or not at all, with a checksum. Raises IndexStoreError."""
+    try:
+        with written_whole(file) as part:
+            part.write_text(json.dumps(sealed(encode(meta)), indent=1), "utf-8")
+    except OSError as error:
+        raise IndexStoreError(
+            f"{file} cannot be written: {error.strerror or error}.",
+            "Make room, then index again: what is done is kept.",
+        ) from error
 
 
 def sealed(values: Json) -> Json:
@@ -175,7 +182,7 @@ def _depth(value: Any) -> int:
 def raster_changed(meta: Meta) -> bool:
     """Whether the raster is there and is not the one that was indexed; a copy with a new mtime still is."""
     path = Path(meta.source)
-    if is_named(meta.source) or not path.is_file():
+    if is_named(meta.source) or not is_followed(meta.source) or not path.is_file():
         return False
     info = path.stat()
     if (info.st_size, info.st_mtime) == (meta.size, meta.mtime):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from rs_text_search_plugin.contracts.errors import IndexStoreError, RasterError
 from rs_text_search_plugin.contracts.protocols import Encoder
+from rs_text_search_plugin.engine.raster.network import is_followed, remember
 from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
 from rs_text_search_plugin.engine.raster.sources import absolute, file_facts
 from rs_text_search_plugin.engine.search.area import Area
@@ -165,6 +166,8 @@ def index_raster(
     wanted = _wanted(raster, made, options)
     meta = _request(raster, encoder, options, made, int(wanted.sum()))
     folder = _made(index_folder(raster.source, options.out))
+    if raster.address or not is_followed(meta.source):
+        remember(meta.source)
     with locked(folder):
         place = begin(folder, meta, options.mode)
         report = IndexWriter(place, meta, raster, encoder, wanted).run(progress, cancelled)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from rs_text_search_plugin.contracts.arrays import F32, I32, I64
 from rs_text_search_plugin.contracts.errors import IndexMismatch, IndexStoreError
+from rs_text_search_plugin.engine.raster.network import is_followed
 from rs_text_search_plugin.engine.raster.sources import absolute, is_named
 from rs_text_search_plugin.models.files import cache_folder
 
@@ -147,6 +148,7 @@ def open_index(folder: str | Path, earlier: Index | None = None) -> Index:
 def found_raster(folder: Path, meta: Meta) -> Meta:
     """Meta whose raster is the one beside the folder, when both were moved together."""
     beside = folder.absolute().with_suffix("")
-    if folder.suffix != SUFFIX or Path(meta.source).is_file() or not beside.is_file():
+    there = is_followed(meta.source) and Path(meta.source).is_file()
+    if folder.suffix != SUFFIX or there or not beside.is_file():
         return meta
     return replace(meta, source=str(beside))

@@ -59,6 +59,7 @@ class IndexWriter:
     ) -> None:
         self.folder = folder
         self.meta = meta
+        self.raster = raster
         self.encoder = encoder
         self.wanted = wanted
         self.batch = encoder.batch
@@ -99,7 +100,7 @@ class IndexWriter:
         import rasterio  # noqa: PLC0415
 
         try:
-            with rasterio.Env(**gdal_options(self.meta.source)):
+            with rasterio.Env(**gdal_options(self.raster.source, local=self.raster.address is None)):
                 for part in parts:
                     self._produce_part(part)
         finally:

@@ -21,6 +21,7 @@ from rs_text_search_plugin.models.files import move_whole
 
 from .footprints import Corners, Footprints, footprints
 from .geoparquet import geo_header
+from .targets import refuse_input
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index
@@ -92,6 +93,7 @@ def export_shapes(
 ) -> ExportReport:
     """The same with other quadrilaterals in place of the footprints: (index, corners) of every match."""
     matches, indexes = found.matches, found.indexes
+    refuse_input(path, indexes.values())
     shapes = footprints(corners, indexes, crs)
     kept = [matches[row] for row in shapes.rows]
     values: dict[str, list[object]] = {
@@ -120,6 +122,7 @@ def _tiles(matches: Sequence[ExportedMatch], indexes: Mapping[str, Index]) -> li
 
 def export_index(path: Path, index: Index, crs: str | None = None) -> ExportReport:
     """Write one row per tile of an index: tile_id, row, col, model, raster, footprint. Raises ExportError."""
+    refuse_input(path, [index])
     corners = index.corners(np.arange(len(index.ids)))
     folder = str(index.folder)
     shapes = footprints([(folder, tile) for tile in corners], {folder: index}, crs)

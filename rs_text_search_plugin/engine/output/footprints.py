@@ -52,6 +52,8 @@ def footprints(
     """
     import shapely  # noqa: PLC0415
 
+    if wanted and not crs.is_plain(wanted):
+        raise ExportError(f"Unknown CRS “{wanted[:60]}”.", "Give WKT or a code such as EPSG:4326.")
     known = [index.meta.crs for index in indexes.values() if index.meta.crs]
     target = wanted or (known[0] if known else None)
     folders = np.array([folder for folder, _ in tiles], dtype=object)

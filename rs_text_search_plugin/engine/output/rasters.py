@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from affine import Affine
 
 from rs_text_search_plugin.contracts.arrays import F32
 from rs_text_search_plugin.contracts.errors import ExportError
+from rs_text_search_plugin.engine.raster.opening import reason
+from rs_text_search_plugin.models.files import written_whole
 
 NODATA = -1.0
 """Where nothing is known; what is written is never negative."""
@@ -31,10 +34,21 @@ def write_grid(path: Path, grid: F32, transform: tuple[float, ...], crs: str | N
         "transform": Affine(*transform),
     }
     try:
-        with rasterio.open(path, "w", **profile) as file:
-            file.write(grid.astype("float32"), 1)
+        with written_whole(path, private=False) as part:
+            with rasterio.open(part, "w", **profile) as file:
+                file.write(grid.astype("float32"), 1)
+            _check(part, grid)
     except (RasterioError, CPLE_BaseError, OSError) as error:
         raise ExportError(
-            f"{path} cannot be written: {error}", "Choose a folder you may write to."
+            f"{path} cannot be written: {reason(error)}.", "Make room, or choose a folder you may write to."
         ) from error
     return path
+
+
+def _check(file: Path, grid: F32) -> None:
+    """Read a raster again: GDAL does not tell of every error while it writes. Raises OSError."""
+    import rasterio  # noqa: PLC0415
+
+    with rasterio.open(file) as written:
+        if not np.array_equal(written.read(1), grid):
+            raise OSError("what was written cannot be read again")

@@ -9,7 +9,7 @@ from pathlib import Path
 from rs_text_search_plugin.contracts.arrays import U8
 from rs_text_search_plugin.contracts.messages import Window
 from rs_text_search_plugin.engine.index.store import Index
-from rs_text_search_plugin.engine.raster.reader import open_raster
+from rs_text_search_plugin.engine.raster.reader import open_indexed
 
 
 def thumbnails(index: Index, ids: Sequence[int], size: int, folder: Path) -> list[Path]:
@@ -21,7 +21,7 @@ def thumbnails(index: Index, ids: Sequence[int], size: int, folder: Path) -> lis
     missing = [i for i, path in enumerate(paths) if not path.exists()]
     if missing:
         windows = [Window(*map(int, index.windows[index.position(ids[i])])) for i in missing]
-        with open_raster(index.meta.source, index.meta.bands) as raster:
+        with open_indexed(index.meta.source, index.meta.bands) as raster:
             for i, tile in zip(missing, raster.read_tiles(windows, size, index.meta.stretch), strict=True):
                 write_png(paths[i], tile)
     return paths

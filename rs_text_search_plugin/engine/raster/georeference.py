@@ -6,6 +6,7 @@ import math
 import re
 from typing import Any
 
+from rs_text_search_plugin.contracts.errors import RasterError
 from rs_text_search_plugin.engine.index.grid import Transform
 
 EARTH_RADIUS_M = 6_378_137.0
@@ -14,7 +15,8 @@ EARTH_RADIUS_M = 6_378_137.0
 def georeference(dataset: Any) -> tuple[Transform, str | None, list[str]]:
     """Affine transform, CRS as WKT2 and badges of a rasterio dataset.
 
-    Ground control points are replaced by the affine transform that fits them best.
+    Ground control points are replaced by the affine transform that fits them best. Raises RasterError for a
+    transform that cannot be inverted.
     """
     import rasterio  # noqa: PLC0415 - GDAL loads slowly, `--help` does not need it
 
@@ -24,6 +26,11 @@ def georeference(dataset: Any) -> tuple[Transform, str | None, list[str]]:
     if points and affine.is_identity:
         affine, crs = rasterio.transform.from_gcps(points), points_crs
         badges.append("placed by ground control points")
+    if not math.isfinite(affine.determinant) or affine.determinant == 0:
+        raise RasterError(
+            f"{dataset.name} has a georeference in which its pixels have no size.",
+            "Correct it, or remove the world file or .aux.xml beside it.",
+        )
     if not crs:
         badges.append("no CRS")
     if affine.b or affine.d:

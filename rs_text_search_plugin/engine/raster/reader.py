@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,46 +17,59 @@ from rs_text_search_plugin.contracts.errors import RasterError
 from rs_text_search_plugin.contracts.messages import Window
 
 from .georeference import georeference, pixel_metres
-from .sources import gdal_options, is_remote
-
-Stretch = tuple[tuple[float, float], ...]
-
-PREVIEW_PX = 1024
-"""Longer side of the decimated read that the stretch is taken from."""
-SAMPLED_BLOCKS = 64
-"""Without overviews a large raster is sampled in so many of its blocks instead."""
-SAMPLED_BLOCK_PX = 256
-"""Of a large block only so much is taken, rows and columns, somewhere in it."""
-PHOTO_RANGE = 64
-"""8-bit bands whose 2-98 % range spans as much are shown as they are, as QGIS shows photographs."""
+from .network import address_in, is_followed, is_remembered
+from .opening import open_dataset, reason
+from .sampling import Stretch, stretch_of
+from .sources import absolute, gdal_options, is_remote
 
 
-def open_raster(source: str | Path, bands: Sequence[int] | None = None) -> Raster:
+def open_raster(
+    source: str | Path, bands: Sequence[int] | None = None, *, allow_network: bool = False
+) -> Raster:
     """Open anything GDAL reads as a file or URL. `bands` are 1-based: one or three.
 
-    Raises RasterError with what to do about it.
+    Raises RasterError with what to do about it, also for a file that takes its pixels from another machine unless
+    `allow_network` says that it may.
     """
-    return Raster(str(source), bands)
+    name, address = str(source), address_in(str(source))
+    if address and not (allow_network or is_remote(name) or is_remembered(absolute(name))):
+        raise RasterError(
+            f"{name} takes its pixels from another machine: {address}",
+            "If you trust that address, allow it with --allow-network.",
+        )
+    return Raster(name, bands, address)
+
+
+def open_indexed(source: str, bands: Sequence[int]) -> Raster:
+    """The raster that an index names; the index may come from a stranger. Raises RasterError."""
+    if not is_followed(source):
+        raise RasterError(
+            f"The index names an address that was not indexed from here: {source[:200]}",
+            "If you trust it, index it again; what is done is kept.",
+        )
+    return open_raster(source, bands)
 
 
 class Raster:
     """An open raster; use it as a context manager. All windows are in full-resolution px."""
 
-    def __init__(self, source: str, bands: Sequence[int] | None = None) -> None:
+    def __init__(self, source: str, bands: Sequence[int] | None = None, address: str | None = None) -> None:
         import rasterio  # noqa: PLC0415 - GDAL loads slowly, `--help` does not need it
 
         self.source = source
+        self.address = address
+        """Where pixels come from when that is another machine."""
         self._stack = ExitStack()
-        self._stack.enter_context(rasterio.Env(**gdal_options(source)))
-        self.dataset = self._open()
+        self._stack.enter_context(rasterio.Env(**gdal_options(source, local=address is None)))
         try:
+            self.dataset = open_dataset(self._stack, source)
             self.bands = self._choose_bands(bands)
             self.palette = self._palette()
+            self.transform, self.crs, self.badges = georeference(self.dataset)
+            self.pixel_m = pixel_metres(self.transform, self.crs, self.width, self.height)
         except RasterError:
             self._stack.close()
             raise
-        self.transform, self.crs, self.badges = georeference(self.dataset)
-        self.pixel_m = pixel_metres(self.transform, self.crs, self.width, self.height)
 
     def __enter__(self) -> Raster:
         return self
@@ -82,32 +94,11 @@ class Raster:
         """Ground sample distance, m/px; None without a CRS."""
         return None if self.pixel_m is None else math.sqrt(self.pixel_m[0] * self.pixel_m[1])
 
-    def _open(self) -> Any:
-        import rasterio  # noqa: PLC0415
-        from rasterio.errors import NotGeoreferencedWarning, RasterioError  # noqa: PLC0415
-
-        if not is_remote(self.source) and not Path(self.source).exists() and ":" not in self.source[2:]:
-            raise RasterError(f"There is no file {self.source}.", "Check the path, or add the layer again.")
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                dataset = self._stack.enter_context(rasterio.open(self.source))
-                if dataset.driver == "GTiff" and dataset.profile.get("tiled"):
-                    threads = {"num_threads": "ALL_CPUS"}  # faster on tiles, slower on strips
-                    dataset = self._stack.enter_context(rasterio.open(self.source, **threads))
-        except RasterioError as error:
-            self._stack.close()
-            raise RasterError(
-                f"{self.source} is not a raster GDAL can read: {error}",
-                "Open a GeoTIFF or another raster format.",
-            ) from error
-        if dataset.count == 0:
-            hint = (
-                f"It holds several rasters; name one: {dataset.subdatasets[0]}" if dataset.subdatasets else ""
-            )
-            self._stack.close()
-            raise RasterError(f"{self.source} has no bands.", hint or "Choose another file.")
-        return dataset
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """Rows and columns of the blocks that the first band is stored in, px."""
+        rows, cols = self.dataset.block_shapes[self.bands[0] - 1]
+        return int(rows), int(cols)
 
     def _choose_bands(self, bands: Sequence[int] | None) -> tuple[int, ...]:
         """Those asked for, else those declared red, green, blue, else the first three, else the only one."""
@@ -130,81 +121,28 @@ class Raster:
         return tuple(coloured[:3]) if len(coloured) >= 3 else tuple(coloured[:1])
 
     def _palette(self) -> U8 | None:
-        """(256, 3) RGB of a palette band."""
+        """(entries, 3) RGB of a palette band."""
         from rasterio.enums import ColorInterp  # noqa: PLC0415
 
         band = self.bands[0]
         if len(self.bands) > 1 or self.dataset.colorinterp[band - 1] != ColorInterp.palette:
             return None
-        table = np.zeros((256, 3), dtype=np.uint8)
-        for value, colour in self.dataset.colormap(band).items():
+        colours = self.dataset.colormap(band)
+        table = np.zeros((max(256, *colours, 0) + 1, 3), dtype=np.uint8)
+        for value, colour in colours.items():
             table[value] = colour[:3]
         return table
 
     def stretch(self) -> Stretch:
-        """(low, high) of each band: 2-98 % of the valid pixels of a decimated read.
+        """(low, high) of each band for the whole raster; see sampling.py. Raises RasterError."""
+        return stretch_of(self)
 
-        8-bit photographs keep (0, 255), as QGIS draws them. Raises RasterError when no pixel is valid.
-        """
-        if self.palette is not None:
-            return ((0.0, 255.0),)
-        data, valid = self._sample()
-        if not valid.any():
-            raise RasterError(f"{self.source} has no valid pixel.", "Check its nodata value and its mask.")
-        ranges = []
-        for band in data:
-            values = band[valid & np.isfinite(band)]
-            ranges.append(tuple(map(float, np.percentile(values, (2, 98)))) if len(values) else (0.0, 1.0))
-        spread = max(high - low for low, high in ranges)
-        if data.dtype == np.uint8 and (spread == 0 or spread >= PHOTO_RANGE):
-            return ((0.0, 255.0),) * len(ranges)  # all bands alike, or colours would shift
-        return tuple((low, high if high > low else low + 1.0) for low, high in ranges)
-
-    def _sample(self) -> tuple[npt.NDArray[Any], Bool]:
-        """Raw bands (bands, h, w) and validity (h, w) that stand for the whole raster."""
-        factor = max(1, -(-max(self.width, self.height) // PREVIEW_PX))
-        whole = Window(0, 0, self.width, self.height)
-        shape = (-(-self.height // factor), -(-self.width // factor))
-        if factor <= 2 or self.dataset.overviews(self.bands[0]):
-            try:
-                return self.raw(whole, shape)
-            except RasterError:
-                pass  # a block is damaged: those that are not will do
-        data, valid = self._scattered()
-        return (data, valid) if valid.any() else self.raw(whole, shape)
-
-    def _scattered(self) -> tuple[npt.NDArray[Any], Bool]:
-        """Raw (bands, 1, n) and validity (1, n) of pixels from up to SAMPLED_BLOCKS blocks that hold any."""
-        block_h, block_w = self.dataset.block_shapes[self.bands[0] - 1]
-        blocks = self._stored_blocks()
-        draw = np.random.default_rng(0)
-        chosen = draw.permutation(len(blocks))[:SAMPLED_BLOCKS]
-        dtype = self.dataset.dtypes[self.bands[0] - 1]
-        data, valid = [np.zeros((len(self.bands), 0), dtype)], [np.zeros(0, dtype=bool)]
-        for row, col in blocks[np.sort(chosen)].tolist():
-            x, y = col * block_w, row * block_h
-            held_w, held_h = min(block_w, self.width - x), min(block_h, self.height - y)
-            width, height = min(held_w, SAMPLED_BLOCK_PX), min(held_h, SAMPLED_BLOCK_PX)
-            x, y = x + draw.integers(held_w - width + 1), y + draw.integers(held_h - height + 1)
-            with suppress(RasterError):
-                pixels, mask = self.raw(Window(x, y, width, height))
-                data.append(pixels.reshape(len(self.bands), -1))
-                valid.append(mask.ravel())
-        return np.concatenate(data, axis=1)[:, None], np.concatenate(valid)[None]
-
-    def _stored_blocks(self) -> npt.NDArray[np.int64]:
-        """(n, 2) row and column of every block of the first band that is stored."""
-        block_h, block_w = self.dataset.block_shapes[self.bands[0] - 1]
-        rows, cols = np.mgrid[: -(-self.height // block_h), : -(-self.width // block_w)]
-        blocks = np.column_stack([rows.ravel(), cols.ravel()])
-        if self.dataset.driver == "GTiff":
-            blocks = blocks[[self._stores(row, col) for row, col in blocks.tolist()]]
-        return blocks
-
-    def _stores(self, row: int, col: int) -> bool:
-        """Whether a GeoTIFF holds a block: sparse ones leave out what nobody wrote."""
+    def stores(self, row: int, col: int) -> bool:
+        """Whether a block of the first band is stored: sparse GeoTIFFs leave out what nobody wrote."""
         from rasterio.errors import RasterBlockError  # noqa: PLC0415
 
+        if self.dataset.driver != "GTiff":
+            return True
         try:
             return bool(self.dataset.block_size(self.bands[0], row, col))
         except RasterBlockError:
@@ -227,13 +165,20 @@ class Raster:
             data = self.dataset.read(list(self.bands), resampling=self._resampling(window, shape), **how)
             mask = self.dataset.read_masks(self.bands[0], **how) if masked else None
         except RasterioError as error:
+            self._reopen()
             raise RasterError(
-                f"A part of {self.source} cannot be read: {error}", "The file may be damaged or cut short."
+                f"A part of {self.source} cannot be read: {reason(error)}.",
+                "The file may be damaged or cut short.",
             ) from error
         if np.iscomplexobj(data):
             data = np.abs(data)  # radar: its brightness
         valid = np.ones(shape, dtype=bool) if mask is None else mask > 0
         return data, valid & self._holds_data(data)
+
+    def _reopen(self) -> None:
+        """A new handle after a failed read: from the old one GDAL may give zeros for what it could not read."""
+        self.dataset.close()
+        self.dataset = open_dataset(self._stack, self.source)
 
     def _resampling(self, window: Window, shape: tuple[int, int]) -> Any:
         from rasterio.enums import Resampling  # noqa: PLC0415
@@ -256,7 +201,7 @@ class Raster:
         """(h, w, 3) uint8 and validity (h, w) of a window; invalid pixels are black. Raises RasterError."""
         data, valid = self.raw(window, shape)
         if self.palette is not None:
-            image = self.palette[data[0].astype(np.uint8)]
+            image = self.palette[data[0].astype(np.int64).clip(0, len(self.palette) - 1)]
         else:
             image = np.stack(
                 [stretched(band, *limits) for band, limits in zip(data, stretch, strict=True)], -1
@@ -279,10 +224,10 @@ class Raster:
         """False when a sparse GeoTIFF stores nothing in this window: it need not be read at all."""
         if self.dataset.driver != "GTiff":
             return True
-        block_h, block_w = self.dataset.block_shapes[self.bands[0] - 1]
+        block_h, block_w = self.block_shape
         rows = range(window.y // block_h, -(-(window.y + window.height) // block_h))
         cols = range(window.x // block_w, -(-(window.x + window.width) // block_w))
-        return any(self._stores(row, col) for row in rows for col in cols)
+        return any(self.stores(row, col) for row in rows for col in cols)
 
 
 def stretched(band: npt.NDArray[Any], low: float, high: float) -> U8:

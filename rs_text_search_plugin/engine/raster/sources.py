@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from .network import UNREACHABLE
+
 REMOTE = {
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_INGESTED_BYTES_AT_OPEN": "32768",
@@ -30,9 +32,13 @@ def is_remote(source: str) -> bool:
     return bool(re.match(r"(https?|s3|gs|az|ftp)://|/vsi", source))
 
 
-def gdal_options(source: str) -> dict[str, Any]:
-    """How GDAL is to read a source; every thread that reads sets them for itself."""
-    return {"GDAL_CACHEMAX": CACHE_MB, **(REMOTE if is_remote(source) else {})}
+def gdal_options(source: str, *, local: bool = False) -> dict[str, Any]:
+    """How GDAL is to read a source; every thread that reads sets them for itself. `local`: no network."""
+    return {
+        "GDAL_CACHEMAX": CACHE_MB,
+        **(REMOTE if is_remote(source) else {}),
+        **(UNREACHABLE if local else {}),
+    }
 
 
 def is_named(source: str | Path) -> bool:

@@ -18,7 +18,8 @@ from rs_text_search_plugin.contracts.operations.indexing import Unreadable
 from rs_text_search_plugin.engine.index.grid import Lattice, tile_window
 from rs_text_search_plugin.engine.index.parts import Part
 
-from .reader import Raster, Stretch
+from .reader import Raster
+from .sampling import Stretch
 
 MIN_VALID = 0.5
 """A tile with a smaller share of valid pixels says more about its gaps than about the ground."""

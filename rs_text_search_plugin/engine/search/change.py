@@ -20,7 +20,7 @@ from rs_text_search_plugin.contracts.messages import Query, Window
 from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.index.store import Index
 from rs_text_search_plugin.engine.raster.crs import CrsUnusableError, same, transform_points
-from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
+from rs_text_search_plugin.engine.raster.reader import Raster, open_indexed
 
 from .calibration import percent
 from .zoom import Seeker, seekers
@@ -150,7 +150,7 @@ def _check(
 ) -> list[ChangedTile]:
     """The same tiles with the other raster's score at exactly their places; as they are where it cannot be read."""
     try:
-        with open_raster(there.meta.source, there.meta.bands) as raster:
+        with open_indexed(there.meta.source, there.meta.bands) as raster:
             return [_checked(tile, boxes[tile.position], there, raster, other, cancelled) for tile in tiles]
     except RasterError:
         return list(tiles)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from rs_text_search_plugin.contracts.arrays import F32, I32, Bool
 from rs_text_search_plugin.engine.output.rasters import NODATA, write_grid
+from rs_text_search_plugin.engine.output.targets import refuse_input
 
 if TYPE_CHECKING:
     from rs_text_search_plugin.engine.index.store import Index
@@ -92,7 +93,8 @@ def _level_heat(index: Index, scores: F32, chosen: Bool) -> F32:
 def write_heat(index: Index, scores: F32, path: Path) -> Path:
     """Write `heat` as a cloud-optimised GeoTIFF: a pixel is one stride cell, along the raster's true axes.
 
-    Raises ExportError."""
+    Raises ExportError, also when `path` is the raster itself."""
+    refuse_input(path, [index])
     meta = index.meta
     step_x, step_y, (a, b, c, d, e, f) = meta.lattice.step_x, meta.lattice.step_y, meta.transform
     transform = (a * step_x, b * step_y, c, d * step_x, e * step_y, f)

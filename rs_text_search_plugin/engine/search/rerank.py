@@ -19,7 +19,7 @@ from rs_text_search_plugin.contracts.errors import Cancelled, RasterError
 from rs_text_search_plugin.contracts.messages import Match, Query
 from rs_text_search_plugin.contracts.protocols import Reranker
 from rs_text_search_plugin.engine.job import Job
-from rs_text_search_plugin.engine.raster.reader import open_raster
+from rs_text_search_plugin.engine.raster.reader import open_indexed
 
 from .query.combination import combined
 from .query.parse import parse
@@ -108,5 +108,5 @@ def _pixels(index: Index, matches: Sequence[Match]) -> U8:
     """(k, side, side, 3) RGB, stretched as when the raster was indexed. Raises RasterError."""
     meta = index.meta
     side = min(max(meta.lattice.tile_w, meta.lattice.tile_h), MAX_TILE_PX)
-    with open_raster(meta.source, meta.bands) as raster:
+    with open_indexed(meta.source, meta.bands) as raster:
         return raster.read_tiles([match.window for match in matches], side, meta.stretch)

@@ -22,7 +22,7 @@ from rs_text_search_plugin.contracts.operations.indexing import (
 from rs_text_search_plugin.engine.index import planner, status
 from rs_text_search_plugin.engine.index import verify as verification
 from rs_text_search_plugin.engine.job import Job
-from rs_text_search_plugin.engine.raster.reader import open_raster
+from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
 from rs_text_search_plugin.engine.service.reporting import explain
 from rs_text_search_plugin.engine.service.session import Session, index_of
 from rs_text_search_plugin.models import devices
@@ -55,9 +55,7 @@ def verify(session: Session, request: VerifyRequest, job: Job) -> VerifyAnswer:
 def plan(session: Session, request: PlanRequest, job: Job) -> PlanAnswer:
     """What indexing would make and cost: tiles, seconds on this machine, bytes on disk."""
     options = _options(request)
-    with open_raster(
-        request.source, options.bands
-    ) as raster:  # before a model is loaded, as it may not be there
+    with _opened(request) as raster:  # before a model is loaded, as it may not be there
         encoder = session.encoder(request.model, request.device)
         planned = planner.plan_raster(raster, options, encoder)
     seconds = planned.tiles / session.tiles_per_s(encoder)
@@ -68,7 +66,7 @@ def index(session: Session, request: IndexRequest, job: Job) -> IndexAnswer:
     """Embeds every tile of a raster into its index folder; what is there already is kept."""
     start = time.monotonic()
     options = _options(request)
-    with open_raster(request.source, options.bands) as raster:
+    with _opened(request) as raster:
         encoder = session.encoder(request.model, request.device)
         report = planner.index_raster(raster, encoder, options, job.progress, job.cancelled)
     if report.tiles > report.resumed:
@@ -76,6 +74,11 @@ def index(session: Session, request: IndexRequest, job: Job) -> IndexAnswer:
     made = {**vars(report), "index": str(report.index)}
     device = devices.choose_device(request.device).label
     return IndexAnswer(**made, seconds=time.monotonic() - start, device=device)
+
+
+def _opened(request: PlanRequest) -> Raster:
+    """The raster to index. Raises: RasterError."""
+    return open_raster(request.source, request.bands or None, allow_network=request.allow_network)
 
 
 def _options(request: PlanRequest) -> planner.IndexOptions:

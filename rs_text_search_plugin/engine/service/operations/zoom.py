@@ -16,7 +16,7 @@ from rs_text_search_plugin.contracts.operations.zoom import PointedMatch, ZoomAn
 from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.job import Job
 from rs_text_search_plugin.engine.output.pointers import Pointed, export_boxes, write_relevance
-from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
+from rs_text_search_plugin.engine.raster.reader import Raster, open_indexed
 from rs_text_search_plugin.engine.search import zoom as zooming
 from rs_text_search_plugin.engine.service.session import HeldResult, Session
 
@@ -68,7 +68,7 @@ class _Pointing:
         index = self.indexes[match.index]
         try:
             if match.index not in self.rasters:
-                opened = open_raster(index.meta.source, index.meta.bands)
+                opened = open_indexed(index.meta.source, index.meta.bands)
                 self.rasters[match.index] = stack.enter_context(opened)
             return zooming.pixels(self.rasters[match.index], index, match.window, self.side)
         except RasterError as error:
