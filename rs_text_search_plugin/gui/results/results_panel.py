@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from qgis.PyQt.QtCore import Qt, pyqtSignal
-from qgis.PyQt.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSpinBox, QWidget
+from qgis.PyQt.QtWidgets import QGridLayout, QLabel, QPushButton, QSpinBox, QWidget
 
 from rs_text_search_plugin.assets import icon
 from rs_text_search_plugin.contracts.scores import POSSIBLE
@@ -179,7 +179,7 @@ class ResultsPanel(QWidget):
         column(self.filter_box, self.threshold, row(self.caption, self.top, stretch=0))
         return self.filter_box
 
-    def _build_buttons(self) -> QHBoxLayout:
+    def _build_buttons(self) -> QGridLayout:
         tip = tr("Save the matches shown as GeoPackage, shapefile, GeoJSON or FlatGeobuf")
         self.export_button = self._button(tr("&Export..."), "export", tip)
         self.export_button.clicked.connect(self.export_wanted)
@@ -193,7 +193,12 @@ class ResultsPanel(QWidget):
         tip = tr("Remove the query and everything it put on the map")
         self.clear_button = self._button(tr("C&lear"), "clear", tip)
         self.clear_button.clicked.connect(self.clear_wanted)
-        return row(self.export_button, self.heat_button, self.point_button, self.clear_button)
+        buttons = QGridLayout()  # two rows: one of four would be wider than the dock
+        for place, button in enumerate(
+            (self.export_button, self.heat_button, self.point_button, self.clear_button)
+        ):
+            buttons.addWidget(button, place // 2, place % 2)
+        return buttons
 
     def _button(self, text: str, image: str, tip: str) -> QPushButton:
         return push_button(self, text, tip, icon(image))
