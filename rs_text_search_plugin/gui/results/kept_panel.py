@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable
 
+from qgis.core import QgsApplication
 from qgis.PyQt.QtCore import Qt, pyqtSignal
 from qgis.PyQt.QtGui import QKeySequence
 from qgis.PyQt.QtWidgets import QMessageBox, QToolButton, QWidget
@@ -146,11 +147,13 @@ class KeptPanel(QWidget):
         tip = tr("Keep this result on the map and in the project when the next search comes")
         self.keep_button = named(push_button(self, tr("&Keep"), tip), tr("Keep this result"), tip)
         undo = self.steps.createUndoAction(self, tr("Undo"))
+        undo.setIcon(QgsApplication.getThemeIcon("/mActionUndo.svg"))
         undo.setShortcut(QKeySequence(QKeySequence.StandardKey.Undo))
         undo.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         self.undo_button = named(QToolButton(self), tr("Undo"))
         self.undo_button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.undo_button.setDefaultAction(undo)
+        self.undo_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
         self.list = KeptList(self)
         column(self, row(self.keep_button, self.undo_button, stretch=0), self.list)
 
