@@ -340,6 +340,7 @@ class SearchDock(QgsDockWidget):
         self.area = AreaControl(self.layers.canvas, self)
         self.in_view = MatchesInView(self.layers.canvas, self)
         self.kept = KeptPanel(self.layers, self.engine, self)
+        self.kept.where = lambda: {"indexes": self.rasters.indexes(), **self.area.to_request()}
         self.session = PanelSession(self.bar, self.rasters.list, self.results, self.area)
         self.link = ProjectLink(self.layers, self.session.save, self)
         self.rasters.area = self.area.area

@@ -30,6 +30,14 @@ class KeptLayers:
         hue = next_hue([stored.hue for stored in self.store.kept])
         return self.layers.pin(replace(current, hue=hue, title=title or current.title))
 
+    def add(self, result: Json, request: Json) -> StoredResult:
+        """Keep a result that was never the current one."""
+        hue = next_hue([stored.hue for stored in self.store.kept])
+        stored = StoredResult("", result["query"], request, result, now(), hue=hue)
+        saved = self.store.save_result(stored)
+        self.layers.draw(saved, None)
+        return saved
+
     def release(self, table: str) -> None:
         """Make a kept result the current one again, in place of the one there is."""
         current, stored = self.store.current, self.store.result(table)

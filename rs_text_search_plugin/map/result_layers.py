@@ -25,7 +25,7 @@ from .layer_group import (
     remove_layers,
     result_layers,
 )
-from .styles import ALL_MATCHES, show_scores, style_heat, style_matches
+from .styles import ALL_MATCHES, show_scores, style_heat, style_matches, style_phrases
 from .tile_highlight import TileHighlight
 
 TILE_TITLE = 'concat("rank", \': \', round("score"))'
@@ -162,7 +162,7 @@ class ResultLayers:
         layer = matches_layer(stored.table)
         if layer is not None:
             layer.setName(stored.title)
-            style_matches(layer, stored.hue)
+            style_result(layer, stored)
             show_scores(layer, stored.min_score, stored.top)
         return stored
 
@@ -172,7 +172,7 @@ class ResultLayers:
             layer = QgsVectorLayer(self.store.source_of(stored), stored.title, "ogr")
             layer.setDisplayExpression(TILE_TITLE)
             layer.setCustomProperty(RESULT_PROPERTY, stored.table)
-            style_matches(layer, stored.hue)
+            style_result(layer, stored)
             add_matches(layer)
         else:
             layer.setCustomProperty(RESULT_PROPERTY, stored.table)
@@ -197,6 +197,14 @@ class ResultLayers:
                 style_heat(layer)
                 layer.setCustomProperty(RESULT_PROPERTY, stored.table)
                 add_heat(layer)
+
+
+def style_result(layer: QgsVectorLayer, stored: StoredResult) -> None:
+    """By score, by the hue of a kept result, or by phrase."""
+    if stored.result.get("phrases"):
+        style_phrases(layer)
+    else:
+        style_matches(layer, stored.hue)
 
 
 def set_no_crs(layer: QgsVectorLayer, stored: StoredResult) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 
 from qgis.core import (
     QgsColorRampShader,
+    QgsExpression,
     QgsFeatureRequest,
     QgsFillSymbol,
     QgsRasterLayer,
@@ -70,6 +71,20 @@ def style_matches(layer: QgsVectorLayer, hue: str = "") -> None:
     shown.setRuleKey(SHOWN_RULE)
     for rule in [*(hue_rules(hue) if hue else score_rules(judged)), *(verdict_rules() if judged else [])]:
         shown.appendChild(rule)
+    _set_rules(layer, shown)
+    show_scores(layer, 0, ALL_MATCHES)
+
+
+def style_phrases(layer: QgsVectorLayer) -> None:
+    """Colour a classified polygon layer by its `phrase` field."""
+    column = layer.fields().lookupField("phrase")
+    phrases = sorted(filter(None, layer.uniqueValues(column))) if column >= 0 else []
+    shown = Rule(None)
+    shown.setRuleKey(SHOWN_RULE)
+    for number, phrase in enumerate(phrases):
+        colour = QColor(HUES[number % len(HUES)])
+        equals = QgsExpression.createFieldEqualityExpression("phrase", phrase)
+        shown.appendChild(_rule(tile_symbol(colour, 0.8), equals, phrase))
     _set_rules(layer, shown)
     show_scores(layer, 0, ALL_MATCHES)
 

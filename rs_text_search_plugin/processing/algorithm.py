@@ -79,6 +79,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
 
     def ask(self, op: str, args: Json, feedback: QgsProcessingFeedback) -> Json:
         """One operation on an engine of its own, with progress and cancel. Raises: QgsProcessingException."""
+        return self.ask_all(op, [args], feedback)[0]
+
+    def ask_all(self, op: str, requests: list[Json], feedback: QgsProcessingFeedback) -> list[Json]:
+        """The same for several requests, one after the other on one engine."""
         python = find_python()
         if python is None:
             raise QgsProcessingException(tr(MISSING))
@@ -90,7 +94,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             feedback.setProgressText(news["message"])
 
         try:
-            return client.call(op, args, feedback.isCanceled, show)
+            return [client.call(op, args, feedback.isCanceled, show) for args in requests]
         except EngineError as error:
             if error.details:
                 feedback.pushDebugInfo(error.details)

@@ -8,15 +8,26 @@ from qgis.PyQt.QtGui import QIcon
 from rs_text_search_plugin.assets import icon
 
 from .change import ChangeAlgorithm
+from .classify import ClassifyAlgorithm
 from .contents import ContentsAlgorithm
 from .describe import DescribeAlgorithm
 from .export import ExportAlgorithm
 from .index import IndexAlgorithm
 from .search import SearchAlgorithm
 
+ALGORITHMS = (
+    IndexAlgorithm,
+    SearchAlgorithm,
+    ClassifyAlgorithm,
+    DescribeAlgorithm,
+    ExportAlgorithm,
+    ContentsAlgorithm,
+    ChangeAlgorithm,
+)
+
 
 class SearchProvider(QgsProcessingProvider):
-    """rs_text_search: index, search, describe, export, contents, change."""
+    """rs_text_search: index, search, classify, describe, export, contents, change."""
 
     def id(self) -> str:
         return "rs_text_search"
@@ -29,12 +40,5 @@ class SearchProvider(QgsProcessingProvider):
 
     def loadAlgorithms(self) -> None:  # noqa: N802 - QGIS's name
         """Register one instance each; QGIS copies them by `createInstance`."""
-        for algorithm in (
-            IndexAlgorithm,
-            SearchAlgorithm,
-            DescribeAlgorithm,
-            ExportAlgorithm,
-            ContentsAlgorithm,
-            ChangeAlgorithm,
-        ):
+        for algorithm in ALGORITHMS:
             self.addAlgorithm(algorithm())

@@ -15,6 +15,8 @@ from rs_text_search_plugin.results_store.stored_result import StoredResult, show
 from rs_text_search_plugin.translation import tr
 
 ROWS_MAX = 4
+SEARCHED = int(Qt.ItemDataRole.UserRole) + 1
+"""Role: whether the result is of one search, not of a classification."""
 SWATCH = 12
 """px"""
 
@@ -64,8 +66,9 @@ class KeptList(QTreeWidget):
         menu, table = QMenu(self), table_of(item)
         menu.addAction(tr("Zoom to its matches"), partial(self.zoom_wanted.emit, table))
         menu.addAction(tr("Rename"), partial(self.editItem, item, 0))
-        menu.addAction(tr("Search again and compare"), partial(self.repeat_wanted.emit, table))
-        menu.addAction(tr("Go on with this query"), partial(self.release_wanted.emit, table))
+        if item.data(0, SEARCHED):
+            menu.addAction(tr("Search again and compare"), partial(self.repeat_wanted.emit, table))
+            menu.addAction(tr("Go on with this query"), partial(self.release_wanted.emit, table))
         menu.addSeparator()
         menu.addAction(tr("Remove ..."), partial(self.remove_wanted.emit, table))
         return menu
@@ -73,6 +76,7 @@ class KeptList(QTreeWidget):
     def _item(self, stored: StoredResult, shown: bool, note: str) -> QTreeWidgetItem:
         item = QTreeWidgetItem([stored.title, note])
         item.setData(0, Qt.ItemDataRole.UserRole, stored.table)
+        item.setData(0, SEARCHED, not stored.result.get("phrases"))
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(0, Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked)
         item.setIcon(0, swatch(stored.hue))

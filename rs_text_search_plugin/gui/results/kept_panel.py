@@ -19,6 +19,8 @@ from rs_text_search_plugin.results_store.comparison import compare
 from rs_text_search_plugin.results_store.stored_result import StoredResult
 from rs_text_search_plugin.translation import tr
 
+from .classification import Classification
+from .classify_dialog import ClassifyDialog
 from .kept_list import KeptList
 from .undo import Act, QUndoStack, Step
 
@@ -40,6 +42,8 @@ class KeptPanel(QWidget):
         self.kept = KeptLayers(layers)
         self.engine = engine
         self.steps = QUndoStack(self)
+        self.where: Callable[[], Json] = dict  # `indexes`, and perhaps `area`, of a search
+        self.classification = Classification(engine, self)
         self._notes: dict[str, str] = {}
         self._build()
         self._connect()
@@ -82,9 +86,29 @@ class KeptPanel(QWidget):
     def repeat(self, table: str) -> None:
         """Search again for a kept result and tell what changed."""
         stored = self.store.result(table)
-        if stored is not None:
+        if stored is not None and not stored.result.get("phrases"):
             take = self._taking(stored)
             self.engine.request("search", {**stored.request, "heat": False}, take, self.failed.emit)
+
+    def classify(self) -> None:
+        """Ask for phrases and classify what is searched by them."""
+        dialog = ClassifyDialog(self)
+        if dialog.exec() and self.where().get("indexes"):
+            self.classification.start(dialog.phrases, self.where())
+
+    def _classified(self, request: Json, result: Json) -> None:
+        """Keep the classified tiles on the map."""
+        added: list[StoredResult] = []
+
+        def add() -> None:
+            added[:] = [self.kept.add(result, request)]
+
+        def take_back() -> None:
+            for stored in added:
+                self.layers.remove(stored.table)
+
+        self.push(tr("Classify by phrases"), add, take_back)
+        self.compared.emit(tr("Classified:"), result["verdict"])
 
     def _take_edit(self, table: str, shown: bool, title: str) -> None:
         def change() -> None:
@@ -154,11 +178,17 @@ class KeptPanel(QWidget):
         self.undo_button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.undo_button.setDefaultAction(undo)
         self.undo_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+        tip = tr("Search for several phrases; each tile gets the one that claims it best")
+        self.classify_button = push_button(self, tr("Classif&y ..."), tip)
         self.list = KeptList(self)
-        column(self, row(self.keep_button, self.undo_button, stretch=0), self.list)
+        buttons = row(self.keep_button, self.classify_button, self.undo_button, stretch=0)
+        column(self, buttons, self.list)
 
     def _connect(self) -> None:
         self.keep_button.clicked.connect(self.keep)
+        self.classify_button.clicked.connect(self.classify)
+        self.classification.done.connect(self._classified)
+        self.classification.failed.connect(self.failed)
         self.list.remove_wanted.connect(self.remove)
         self.list.repeat_wanted.connect(self.repeat)
         self.list.zoom_wanted.connect(self.kept.zoom_to)

@@ -8,6 +8,7 @@ from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QMessageBox
 
 from rs_text_search_plugin.gui.query_bar import Example
+from rs_text_search_plugin.gui.results.classify_dialog import ClassifyDialog
 from rs_text_search_plugin.map.layer_group import result_layers
 from rs_text_search_plugin.map.search_area import AreaKind
 
@@ -188,3 +189,24 @@ def test_matches_out_of_view_are_announced(ready, qtbot, canvas):
     assert "north-west" in ready.in_view.text()
     ready.in_view.go("all")
     assert ready.in_view.isHidden()
+
+
+def test_phrases_become_one_classified_layer(ready, qtbot):
+    ready.kept.classification.start(["tanks", "boats"], ready.kept.where())
+    qtbot.waitUntil(lambda: ready.layers.store.kept != [], timeout=WAIT_MS)
+    (layer,) = result_layers()
+    assert {feature["phrase"] for feature in layer.getFeatures()} == {
+        "tanks"
+    }  # the same scores: the first wins
+    rules = layer.renderer().rootRule().children()[0].children()
+    assert [rule.label() for rule in rules] == ["tanks"]
+    ready.kept.undo_button.click()
+    assert layer_names() == []
+
+
+def test_phrases_are_read_from_a_file(ready, tmp_path):
+    file = tmp_path / "phrases.txt"
+    file.write_text("tanks\nboats\n", encoding="utf-8")
+    dialog = ClassifyDialog(ready)
+    dialog.read(str(file))
+    assert dialog.phrases == ["tanks", "boats"]
