@@ -21,11 +21,12 @@ from qgis.PyQt.QtWidgets import QAction, QMenu
 from rs_text_search_plugin.assets import icon
 from rs_text_search_plugin.gui.rasters.raster import Raster
 from rs_text_search_plugin.gui.search_dock import SearchDock
+from rs_text_search_plugin.translation import tr
 
 from .tile_geometry import crs_from
 
 
-def moved(
+def transformed(
     point: QgsPointXY, source: QgsCoordinateReferenceSystem, target: QgsCoordinateReferenceSystem
 ) -> QgsPointXY | None:
     """The point in another CRS, unchanged where one is unknown; None out of the reach of `target`."""
@@ -40,7 +41,7 @@ def moved(
 def covers(raster: Raster, point: QgsPointXY, crs: QgsCoordinateReferenceSystem) -> bool:
     """Whether the raster's index reaches a point of the map; known without asking the engine."""
     ring = raster.info.get("footprint") or []
-    there = moved(point, crs, crs_from(raster.info.get("crs"))) if ring else None
+    there = transformed(point, crs, crs_from(raster.info.get("crs"))) if ring else None
     if there is None:
         return False
     return QgsGeometry.fromPolygonXY([[QgsPointXY(x, y) for x, y in ring]]).contains(there)
@@ -54,10 +55,10 @@ class MapActions(QObject):
         self.iface = iface
         self.dock = dock
         self.canvas = iface.mapCanvas()
-        self.index_action = QAction(icon("index"), "Index for text search", self)
+        self.index_action = QAction(icon("index"), tr("Index for text search"), self)
         self.index_action.triggered.connect(self._index_current)
-        self.tool_action = QAction(icon("describe"), "Describe Tile", self)
-        self.tool_action.setToolTip("Describe tile: click the map and read what is there")
+        self.tool_action = QAction(icon("describe"), tr("Describe Tile"), self)
+        self.tool_action.setToolTip(tr("Describe tile: click the map and read what is there"))
         self.tool_action.setCheckable(True)
         self.tool_action.triggered.connect(self._use_tool)
         self.tool = QgsMapToolEmitPoint(self.canvas)
@@ -93,31 +94,33 @@ class MapActions(QObject):
             raster for raster in self.dock.rasters.list.rasters if self._layer_covers(raster.layer_id, point)
         ]
         if not here:
-            return "no raster here"
+            return tr("no raster here")
         names = ", ".join(f"'{raster.name}'" for raster in here[:2])
         if any(raster.searchable for raster in here):
-            return f"the index of {names} does not reach here, or is not checked"
-        return next((raster.reason for raster in here if raster.reason), f"{names} is not indexed")
+            return tr("the index of {} does not reach here, or is not checked").format(names)
+        return next(
+            (raster.reason for raster in here if raster.reason), tr("{} is not indexed").format(names)
+        )
 
     def _layer_covers(self, layer_id: str, point: QgsPointXY) -> bool:
         layer = QgsProject.instance().mapLayer(layer_id)
         if layer is None:
             return False
-        there = moved(point, self.canvas.mapSettings().destinationCrs(), layer.crs())
+        there = transformed(point, self.canvas.mapSettings().destinationCrs(), layer.crs())
         return there is not None and layer.extent().contains(there)
 
     def _fill_menu(self, menu: QMenu, event: QgsMapMouseEvent) -> None:
         point = event.mapPoint()
         menu.addSeparator()
         if not self.covering(point):
-            menu.addAction(icon("icon"), f"Text search: {self.missing(point)}").setEnabled(False)
+            menu.addAction(icon("icon"), tr("Text search: {}").format(self.missing(point))).setEnabled(False)
             return
         crs = self.canvas.mapSettings().destinationCrs()
         example = partial(self.dock.example_at, point, crs)
-        menu.addAction(icon("describe"), "Describe this tile", partial(self.dock.describe_at, point, crs))
-        menu.addAction(icon("search"), "Find similar tiles", partial(example, True, alone=True))
-        menu.addAction(icon("more"), "More like this", partial(example, True))
-        menu.addAction(icon("less"), "Less like this", partial(example, False))
+        menu.addAction(icon("describe"), tr("Describe this tile"), partial(self.dock.describe_at, point, crs))
+        menu.addAction(icon("search"), tr("Find similar tiles"), partial(example, True, alone=True))
+        menu.addAction(icon("more"), tr("More like this"), partial(example, True))
+        menu.addAction(icon("less"), tr("Less like this"), partial(example, False))
 
     def _index_current(self) -> None:
         layer = self.iface.layerTreeView().currentLayer()
@@ -133,4 +136,4 @@ class MapActions(QObject):
         if self.covering(point):
             self.dock.describe_at(point, self.canvas.mapSettings().destinationCrs())
         else:
-            self.dock.messages.warn("Nothing to describe here:", self.missing(point))
+            self.dock.messages.warn(tr("Nothing to describe here:"), self.missing(point))

@@ -15,6 +15,7 @@ from rs_text_search_plugin.results_store.layer_metadata import metadata_of
 from rs_text_search_plugin.results_store.store import ResultStore
 from rs_text_search_plugin.results_store.stored_result import Json, StoredResult, now
 from rs_text_search_plugin.results_store.tile_features import common_crs
+from rs_text_search_plugin.translation import tr
 
 from .layer_group import (
     RESULT_PROPERTY,
@@ -192,7 +193,7 @@ class ResultLayers:
 
     def draw_heat(self, stored: StoredResult) -> None:
         for file in self.store.heat_files(stored):
-            layer = QgsRasterLayer(str(file), "Heat", "gdal")
+            layer = QgsRasterLayer(str(file), tr("Heat"), "gdal")
             if layer.isValid():
                 style_heat(layer)
                 layer.setCustomProperty(RESULT_PROPERTY, stored.table)

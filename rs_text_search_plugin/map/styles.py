@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple, cast
 
 from qgis.core import (
@@ -9,6 +10,7 @@ from qgis.core import (
     QgsExpression,
     QgsFeatureRequest,
     QgsFillSymbol,
+    QgsProject,
     QgsRasterLayer,
     QgsRasterShader,
     QgsRuleBasedRenderer,
@@ -18,11 +20,11 @@ from qgis.core import (
     QgsSymbol,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtGui import QColor
 
 from rs_text_search_plugin.contracts.scores import POSSIBLE, STRONG
-from rs_text_search_plugin.translation import tr
+from rs_text_search_plugin.translation import mark, tr
 
 SHOWN_RULE = "rs_text_search_shown"
 """Key of the rule that holds the filter; a layer without it has a style of the person's own."""
@@ -40,11 +42,11 @@ class ScoreClass(NamedTuple):
 
 # Five steps of matplotlib's plasma (CC0): lightness rises with the score, so it also reads in grey.
 CLASSES = (
-    ScoreClass(0, "below 50: not claimed", "#6a00a8"),
-    ScoreClass(POSSIBLE, "50 to 65: possible", "#b12a90"),
-    ScoreClass(65, "65 to 80: possible", "#e16462"),
-    ScoreClass(STRONG, "80 to 90: strong", "#fca636"),
-    ScoreClass(90, "90 to 100: strong", "#f0f921"),
+    ScoreClass(0, mark("below 50: not claimed"), "#6a00a8"),
+    ScoreClass(POSSIBLE, mark("50 to 65: possible"), "#b12a90"),
+    ScoreClass(65, mark("65 to 80: possible"), "#e16462"),
+    ScoreClass(STRONG, mark("80 to 90: strong"), "#fca636"),
+    ScoreClass(90, mark("90 to 100: strong"), "#f0f921"),
 )
 # (score, opacity 0-255): what is not claimed stays invisible.
 HEAT_STOPS = ((0, 0), (35, 0), (POSSIBLE, 110), (65, 150), (STRONG, 180), (100, 200))
@@ -100,7 +102,7 @@ def show_scores(layer: QgsVectorLayer, min_score: float, top: int) -> None:
     best = tr(", best {top:,}").format(top=top) if top < ALL_MATCHES else ""
     rule.setLabel(tr("Score from {low:g}").format(low=min_score) + best)
     layer.setRenderer(renderer)
-    layer.triggerRepaint()
+    QTimer.singleShot(0, partial(_repaint, layer.id()))
 
 
 def score_rules(judged: bool) -> list[Rule]:
@@ -109,7 +111,9 @@ def score_rules(judged: bool) -> list[Rule]:
     highs = [c.low for c in CLASSES[1:]] + [100.001]
     return [
         _rule(
-            tile_symbol(QColor(c.colour)), f'"score" >= {c.low:g} AND "score" < {high:g}{undecided}', c.label
+            tile_symbol(QColor(c.colour)),
+            f'"score" >= {c.low:g} AND "score" < {high:g}{undecided}',
+            tr(c.label),
         )
         for c, high in zip(CLASSES, highs)
     ]
@@ -169,6 +173,13 @@ def style_heat(layer: QgsRasterLayer) -> None:
 
 def _shown_rule(renderer: QgsRuleBasedRenderer) -> Rule | None:
     return cast(Rule, renderer.rootRule()).findRuleByKey(SHOWN_RULE)
+
+
+def _repaint(layer_id: str) -> None:
+    """After the events that wait: QGIS would keep the picture of a drawing that has just ended, in the old style."""
+    layer = QgsProject.instance().mapLayer(layer_id)
+    if layer is not None:
+        layer.triggerRepaint()
 
 
 def _rule(symbol: QgsSymbol, expression: str, label: str) -> Rule:

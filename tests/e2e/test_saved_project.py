@@ -104,6 +104,7 @@ def test_a_saved_project_brings_everything_back(
     desktop.choose(*WAY_TO_PANEL)
     for phrase in KEPT_PHRASES:
         search(desktop, phrase)
+        desktop.wait(lambda seen: not seen["canvas"]["drawing"], "map")
         desktop.press("Keep this result")
         desktop.wait(lambda seen, phrase=phrase: phrase in text_of(seen, "Kept results"), "kept result")
     choose_view(desktop)

@@ -25,7 +25,7 @@ from rs_text_search_plugin.processing.provider import SearchProvider
 
 start = EngineClient.start
 FAKE = str(Path(__file__).parents[1] / "fake_engine.py")
-NAMES = ["change", "contents", "describe", "export", "index", "search"]
+NAMES = ["change", "classify", "contents", "describe", "export", "index", "search"]
 
 
 class Notes(QgsProcessingFeedback):
@@ -158,6 +158,24 @@ def test_search_that_finds_nothing_is_no_error(indexed, tmp_path):
     result = run("search", {"RASTERS": [indexed], "TEXT": "nothing", "OUTPUT": out})
     assert read(result["OUTPUT"]).featureCount() == 0
     assert result["VERDICT"] == "Nothing stands out."
+
+
+def test_classify_gives_each_tile_one_phrase(indexed, tmp_path):
+    out, file = str(tmp_path / "classes.gpkg"), tmp_path / "phrases.txt"
+    file.write_text("boats\n", encoding="utf-8")
+    given = {"RASTERS": [indexed], "PHRASES": "tanks\n\n", "FILE": str(file), "OUTPUT": out}
+    result = run("classify", given)
+    layer = read(out)
+    assert result["SUMMARY"].startswith(
+        "tanks 50, boats 0"
+    )  # the fake engine scores both alike: the first wins
+    assert {feature["phrase"] for feature in layer.getFeatures()} == {"tanks"}
+    assert len({feature["tile_id"] for feature in layer.getFeatures()}) == layer.featureCount()
+
+
+def test_classify_without_phrases_tells_so(indexed, tmp_path):
+    with pytest.raises(QgsProcessingException, match="no phrases"):
+        run("classify", {"RASTERS": [indexed], "OUTPUT": str(tmp_path / "classes.gpkg")})
 
 
 def test_matches_that_are_loaded_are_named_and_styled(indexed):
