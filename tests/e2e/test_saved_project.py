@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import ROOT, Engine
-from tests.e2e.desktop import Desktop, Seen, find, middle
+from tests.e2e.desktop import Desktop, ScreenState, find, middle
 from tests.e2e.profile import make_profile
 from tests.e2e.test_desktop import WAY_TO_PANEL
 
@@ -48,13 +48,13 @@ def desktops(kept: Path) -> Iterator[list[Desktop]]:
 def start(desktops: list[Desktop], folder: Path, file: Path, home: dict[str, str]) -> Desktop:
     for desktop in desktops:
         desktop.stop()
-    (folder / "seen.json").unlink(missing_ok=True)
     desktops.append(Desktop(folder))
+    desktops[-1].report.unlink(missing_ok=True)
     desktops[-1].start(file, env=home)
     return desktops[-1]
 
 
-def layers(seen: Seen) -> dict[str, int | None]:
+def layers(seen: ScreenState) -> dict[str, int | None]:
     return {layer["name"]: layer["features"] for layer in seen["layers"]}
 
 
@@ -66,7 +66,7 @@ def search(desktop: Desktop, phrase: str) -> None:
     desktop.wait(lambda seen: layers(seen).get(phrase), f"matches of “{phrase}”")
 
 
-def box(seen: Seen, name: str) -> dict | None:
+def box(seen: ScreenState, name: str) -> dict | None:
     return next((w for w in seen["widgets"] if (w["kind"], w["name"]) == ("QComboBox", name)), None)
 
 
@@ -86,7 +86,7 @@ def save_as(desktop: Desktop, project: Path) -> None:
     desktop.wait(lambda seen: project.exists(), "project's file")
 
 
-def text_of(seen: Seen, name: str) -> str:
+def text_of(seen: ScreenState, name: str) -> str:
     return "\n".join(widget["text"] for widget in seen["widgets"] if widget["name"] == name)
 
 
@@ -115,7 +115,7 @@ def test_a_saved_project_brings_everything_back(
     project = own_scene.parent / "harbour.qgz"
     save_as(desktop, project)
     desktop.wait(lambda seen: project.with_name("harbour_text_search.gpkg").exists(), "GeoPackage")
-    saved = layers(desktop.look())
+    saved = layers(desktop.state())
     desktop.stop()
 
     judged = subprocess.run(
@@ -132,7 +132,7 @@ def test_a_saved_project_brings_everything_back(
     desktop.choose(*WAY_TO_PANEL)
     desktop.wait(lambda seen: text_of(seen, "Search for") == CURRENT, "query")
     desktop.wait(lambda seen: not seen["canvas"]["drawing"], "map")
-    seen = desktop.look()
+    seen = desktop.state()
     desktop.screenshot("after")
     assert layers(seen) == saved
     assert [phrase for phrase in KEPT_PHRASES if phrase not in text_of(seen, "Kept results")] == []
@@ -146,4 +146,4 @@ def test_a_saved_project_brings_everything_back(
     desktop = start(desktops, kept, project, quiet_home)
     desktop.wait(lambda seen: not seen["canvas"]["drawing"], "map")
     desktop.screenshot("without-plugin")
-    assert layers(desktop.look()) == saved
+    assert layers(desktop.state()) == saved
