@@ -210,7 +210,8 @@ class SearchDock(QgsDockWidget):
 
     def _follow_area(self) -> None:
         self.rasters.follow_area()
-        self.search()
+        if self.rasters.indexes() or self.area.missing():
+            self.search()
 
     def _follow_filter(self, low: int, top: int) -> None:
         self.layers.filter(low, top)

@@ -29,6 +29,7 @@ class AreaControl(QWidget):
         self.tool = PolygonTool(canvas)
         self._band: QgsRubberBand | None = None
         self._selectable: QgsVectorLayer | None = None
+        self._view: SearchArea | None = None  # the view that was searched last
         self._settled = QTimer(self)
         self._settled.setSingleShot(True)
         self._settled.setInterval(SETTLED_MS)
@@ -67,6 +68,7 @@ class AreaControl(QWidget):
     def to_request(self) -> Json:
         """`area` and `area_crs` of a request to the engine; empty for whole rasters."""
         area = self.area()
+        self._view = area if self.chosen is AreaKind.VIEW else None
         return area.to_request() if area is not None else {}
 
     def session(self) -> Json:
@@ -74,13 +76,15 @@ class AreaControl(QWidget):
         layer = self.layer.currentLayer()
         saved: Json = {"kind": self.chosen.value, "follow": self.follow.isChecked()}
         saved["layer"] = layer.id() if layer is not None else ""
+        saved["view"] = self._view.to_json() if self._view else None
         return {**saved, "drawn": self.drawn.to_json() if self.drawn else None}
 
     def restore(self, saved: Json) -> None:
         """What `session` gave; whole rasters for an empty one. Emits nothing."""
         self.blockSignals(True)
-        drawn = saved.get("drawn")
+        drawn, view = (saved.get(name) for name in ("drawn", "view"))
         self.drawn = SearchArea.from_json(drawn) if drawn else None
+        self._view = SearchArea.from_json(view) if view else None
         self.follow.setChecked(saved.get("follow", True))
         self.layer.setLayer(QgsProject.instance().mapLayer(saved.get("layer", "")))
         self.kind.setCurrentIndex(self.kind.findData(saved.get("kind", AreaKind.WHOLE.value)))
@@ -103,6 +107,13 @@ class AreaControl(QWidget):
     def _map_moved(self) -> None:
         if self.chosen is AreaKind.VIEW and self.follow.isChecked():
             self._settled.start()
+
+    def _view_settled(self) -> None:
+        """Another view is another area; a map that was drawn anew, or came back, shows the same."""
+        view = view_of(self.canvas)
+        if self._view is None or not self._view.is_like(view):
+            self._view = view
+            self.changed.emit()
 
     def _watch(self, layer: QgsVectorLayer | None) -> None:
         """Follow the selection of one layer."""
@@ -191,6 +202,6 @@ class AreaControl(QWidget):
         self.layer.layerChanged.connect(self._layer_chosen)
         self.draw_button.clicked.connect(self._draw)
         self.tool.drawn.connect(self._take_drawn)
-        self._settled.timeout.connect(self.changed)
+        self._settled.timeout.connect(self._view_settled)
         self.canvas.extentsChanged.connect(self._map_moved)
         self.canvas.destinationCrsChanged.connect(self._show_band)

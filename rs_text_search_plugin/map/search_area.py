@@ -22,6 +22,8 @@ from qgis.gui import QgsMapCanvas
 from .tile_geometry import crs_from, wkt2_of
 
 Json = dict[str, Any]
+SAME_SHARE = 0.01
+"""A map that shows one hundredth more or less is not searched again."""
 TOLERANCE = 1e-6
 """Of an area's outline: what is lost on the way to another CRS and back does not count."""
 
@@ -46,6 +48,13 @@ class SearchArea:
         """`area` and `area_crs` of a request to the engine."""
         area = {"area": json.loads(self.geometry.asJson(15))}
         return {**area, "area_crs": wkt2_of(self.crs)} if self.crs.isValid() else area
+
+    def is_like(self, other: SearchArea) -> bool:
+        """Whether both have the same outline but for SAME_SHARE of their area."""
+        if self.crs != other.crs:
+            return False
+        difference = self.geometry.symDifference(other.geometry).area()
+        return bool(difference <= SAME_SHARE * self.geometry.area())
 
     def to_json(self) -> Json:
         """To be saved with the project."""

@@ -83,6 +83,15 @@ def test_the_view_follows_the_map_if_wished(control, qtbot):
         control.canvas.setExtent(VIEW)
 
 
+def test_a_map_that_shows_the_same_is_not_searched_again(control, qtbot):
+    choose(control, AreaKind.VIEW)
+    control.to_request()
+    saved = control.session()
+    with qtbot.assertNotEmitted(control.changed, wait=900):
+        control.restore(saved)
+        control.canvas.setExtent(control.canvas.extent().buffered(0.5))
+
+
 def test_selected_polygons_of_a_layer(control, parcels):
     control.layer.setLayer(parcels)
     choose(control, AreaKind.SELECTION)
