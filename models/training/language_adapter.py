@@ -20,7 +20,7 @@ SHARPNESS = 15.0
 class FitSettings:
     """How an adapter is fitted."""
 
-    label_prompts: int = 500
+    keys: int = 500
     """Keys of the softmax."""
     steps: int = 2500
     batch: int = 256
@@ -70,11 +70,11 @@ class AdapterModule(nn.Module):
         return shares.T @ torch.from_numpy(examples.vectors) / (shares.sum(dim=0)[:, None] + 1e-3)
 
 
-def fit(examples: Examples, label_prompts: F32, probes: F32, settings: FitSettings) -> LanguageAdapter:
-    """An adapter from examples. `label_prompts` (m, s) are sentences that its keys are drawn from; `probes` (p, d)."""
+def fit(examples: Examples, names: F32, probes: F32, settings: FitSettings) -> LanguageAdapter:
+    """An adapter from examples. `names` (m, s) are sentences that its keys are drawn from; `probes` (p, d)."""
     torch.manual_seed(settings.seed)
-    chosen = torch.randperm(len(label_prompts))[: settings.label_prompts]
-    module = AdapterModule(examples, torch.from_numpy(label_prompts)[chosen])
+    chosen = torch.randperm(len(names))[: settings.keys]
+    module = AdapterModule(examples, torch.from_numpy(names)[chosen])
     optimizer = torch.optim.AdamW(module.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=settings.steps)
     sentences, vectors = torch.from_numpy(examples.sentences), torch.from_numpy(examples.vectors)

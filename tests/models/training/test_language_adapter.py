@@ -9,7 +9,7 @@ from rs_text_search_plugin.contracts.errors import ModelError
 from tests.engine.fakes import ColourEncoder
 
 SIZES = {"sentence": 24, "vector": 16, "examples": 120}
-QUICK = FitSettings(phrases=20, steps=300, batch=32)
+QUICK = FitSettings(keys=20, steps=300, batch=32)
 
 
 def unit(rows):

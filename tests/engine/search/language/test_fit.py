@@ -26,7 +26,7 @@ def _small(monkeypatch, tmp_path):
     monkeypatch.setattr(fit, "encode", lambda texts: ColourEncoder().texts(list(texts)))
     monkeypatch.setattr(fit, "LANGUAGES", ("de",))
     monkeypatch.setattr(fit, "MADE_UP", 20)
-    quick = training.FitSettings(phrases=8, steps=20, batch=16)
+    quick = training.FitSettings(keys=8, steps=20, batch=16)
     monkeypatch.setattr(training, "FitSettings", lambda: quick)
 
 
