@@ -14,8 +14,8 @@ from rs_text_search_plugin.translation import tr, tr_count
 from .results_panel import ResultsPanel
 
 Json = dict[str, Any]
-MOST = 16
-"""Matches that are pointed at, the best first."""
+MOST = 12
+"""Of the matches shown so many are pointed at, the best first."""
 SECONDS = 20
 """After so long no further one is begun."""
 
@@ -42,7 +42,8 @@ class Pointing(QObject):
         if not wanted or not name:
             return
         self.results.show_note(tr("Reading the best places again ..."))
-        request = {"result": name, "top": MOST, "seconds": SECONDS}
+        shown = len(self.results.shown_matches())
+        request = {"result": name, "top": min(shown, MOST) or MOST, "seconds": SECONDS}
         self.engine.request("zoom", request, lambda answer: self._show(name, answer), self._fail)
 
     def _show(self, name: str, answer: Json) -> None:

@@ -25,8 +25,8 @@ def pointed(found, qtbot):
 
 
 def test_the_best_places_get_boxes_and_a_word(pointed):
-    assert pointed.pointing.marks.count() == 16
-    assert "16 places" in pointed.results.note.text()
+    assert pointed.pointing.marks.count() == 12
+    assert "12 places" in pointed.results.note.text()
 
 
 def test_pressing_again_takes_them_off(pointed):
