@@ -75,13 +75,13 @@ class DescriptionPanel(QFrame):
             self.tags.takeAt(0).widget().deleteLater()
 
     def _add_tag(self, line: int, tag: Json) -> None:
-        score = f"{tag['score']:.0f}"
+        score, label = f"{tag['score']:.0f}", tag.get("label") or tag["name"]
         bar = named(
             ScoreBar(tag["score"], self),
-            tr("{}: {} of 100").format(tag["name"], score),
+            tr("{}: {} of 100").format(label, score),
             tr("{}, {} of 100").format(tag["group"], score),
         )
-        self.tags.addWidget(QLabel(tag["name"], self), line, 0)
+        self.tags.addWidget(QLabel(label, self), line, 0)
         self.tags.addWidget(bar, line, 1)
         self.tags.addWidget(QLabel(score, self), line, 2, Qt.AlignmentFlag.AlignRight)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsPointXY, QgsProject
+from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsPointXY, QgsProject
 from qgis.gui import QgisInterface, QgsDockWidget
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtGui import QShowEvent
@@ -282,6 +282,7 @@ class SearchDock(QgsDockWidget):
     def _describe(self, place: Json) -> None:
         self.setUserVisible(True)
         self.description.show_waiting()
+        place = {**place, "language": QgsApplication.locale()}
         self.engine.request("describe", place, self._show_description, self._describe_failed)
 
     def _show_description(self, described: Json) -> None:

