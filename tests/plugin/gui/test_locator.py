@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from qgis.core import QgsFeedback, QgsLocator, QgsLocatorContext, QgsSettings
+from qgis.core import QgsFeedback, QgsLocator, QgsLocatorContext, QgsLocatorResult, QgsSettings
 
 from rs_text_search_plugin.gui.locator import SearchLocator
 from rs_text_search_plugin.gui.query_bar import HISTORY
@@ -25,8 +25,8 @@ def locator(qgis_app, asked):
 
 
 def results(locator, qtbot, text):
-    found = []
-    locator.foundResult.connect(found.append)
+    found = []  # copies: what the signal carries is gone after it
+    locator.foundResult.connect(lambda result: found.append(QgsLocatorResult(result)))
     with qtbot.waitSignal(locator.finished, timeout=5000):
         locator.fetchResults(text, QgsLocatorContext(), QgsFeedback())
     return found
