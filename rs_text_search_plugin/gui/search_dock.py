@@ -254,6 +254,10 @@ class SearchDock(QgsDockWidget):
             self.results.show_message("" if now else tr("Index a raster once, then search it with words."))
         elif not self.bar.typing() and (now != self.session.searched or not self._answered()):
             self.search()
+        else:
+            self.results.gallery.matches.renew(
+                self.rasters.names()
+            )  # a project's result came before the engine
 
     def _answered(self) -> bool:
         """Whether the query has a result, or one is on its way."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -137,6 +138,7 @@ def test_a_saved_project_brings_everything_back(
     desktop.wait(lambda seen: text_of(seen, "Search for") == CURRENT, "query")
     desktop.wait(lambda seen: not seen["canvas"]["drawing"], "map")
     desktop.wait(lambda seen: kept_phrases(seen) == list(KEPT_PHRASES), "kept results")
+    time.sleep(5)  # thumbnails cannot be read off the screen; the picture is to have them
     seen = desktop.state()
     desktop.screenshot("after")
     assert layers(seen) == saved

@@ -54,6 +54,12 @@ class MatchModel(QAbstractListModel):
         self._missing = {tile: None for tile in self._missing if tile in tiles}  # nothing repaints what stays
         self._requested.clear()
 
+    def renew(self, names: dict[str, str]) -> None:
+        """Ask again for thumbnails that have not come; see `set_matches` for `names`."""
+        self._names = names
+        self._requested.clear()
+        self._repaint()
+
     def filter(self, min_score: float, top: int) -> None:
         """Show matches from `min_score` on and of rank `top` or better."""
         self._show([m for m in self._matches if m["score"] >= min_score and m["rank"] <= top], greyed=False)
@@ -83,6 +89,9 @@ class MatchModel(QAbstractListModel):
                 self._thumbnails[folder, tile] = QIcon(square(pixmap))
         for key in list(self._thumbnails)[:-KEPT]:
             del self._thumbnails[key]
+        self._repaint()
+
+    def _repaint(self) -> None:
         if self._shown:
             roles = [Qt.ItemDataRole.DecorationRole]
             self.dataChanged.emit(self.index(0), self.index(len(self._shown) - 1), roles)
