@@ -9,6 +9,8 @@ from typing import Any
 from rs_text_search_plugin.contracts.errors import RasterError
 from rs_text_search_plugin.engine.index.grid import Transform
 
+PIXEL_UNITS = (1e-12, 1e12)
+"""A side of a pixel below or above is a damaged number, in any unit."""
 EARTH_RADIUS_M = 6_378_137.0
 
 
@@ -26,9 +28,10 @@ def georeference(dataset: Any) -> tuple[Transform, str | None, list[str]]:
     if points and affine.is_identity:
         affine, crs = rasterio.transform.from_gcps(points), points_crs
         badges.append("placed by ground control points")
-    if not math.isfinite(affine.determinant) or affine.determinant == 0:
+    sides = math.hypot(affine.a, affine.d), math.hypot(affine.b, affine.e)
+    if not all(PIXEL_UNITS[0] < side < PIXEL_UNITS[1] for side in sides) or affine.determinant == 0:
         raise RasterError(
-            f"{dataset.name} has a georeference in which its pixels have no size.",
+            f"{dataset.name} has a georeference in which its pixels have no size on the ground.",
             "Correct it, or remove the world file or .aux.xml beside it.",
         )
     if not crs:

@@ -25,7 +25,7 @@ MAX_BLOCK_BYTES = 1 << 30
 def open_dataset(stack: ExitStack, source: str) -> Any:
     """A rasterio dataset, closed with `stack`. Raises RasterError."""
     import rasterio  # noqa: PLC0415 - GDAL loads slowly, `--help` does not need it
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError  # noqa: PLC0415
+    from rasterio.errors import NotGeoreferencedWarning  # noqa: PLC0415
 
     if not is_remote(source) and not Path(source).exists() and ":" not in source[2:]:
         raise RasterError(f"There is no file {source}.", "Check the path, or add the layer again.")
@@ -36,7 +36,7 @@ def open_dataset(stack: ExitStack, source: str) -> Any:
             if dataset.driver == "GTiff" and dataset.profile.get("tiled"):
                 threads = {"num_threads": "ALL_CPUS"}  # faster on tiles, slower on strips
                 dataset = stack.enter_context(rasterio.open(source, **threads))
-    except (RasterioError, ValueError) as error:
+    except (*gdal_errors(), ValueError) as error:
         raise RasterError(
             f"{source} is not a raster GDAL can read: {reason(error)}",
             "Open a GeoTIFF or another raster format.",
@@ -57,6 +57,14 @@ def _check(dataset: Any, source: str) -> None:
             f"{source} stores its pixels in blocks of {height:,} x {width:,}, which take {size / 1e9:,.0f} GB each.",
             "Convert it to a tiled GeoTIFF: gdal_translate -co TILED=YES.",
         )
+
+
+def gdal_errors() -> tuple[type[Exception], ...]:
+    """What rasterio raises for what GDAL cannot do; some of it comes as GDAL's own errors."""
+    from rasterio._err import CPLE_BaseError  # noqa: PLC0415
+    from rasterio.errors import RasterioError  # noqa: PLC0415
+
+    return RasterioError, CPLE_BaseError
 
 
 def dtype_of(dataset: Any, band: int) -> str:

@@ -18,7 +18,7 @@ from rs_text_search_plugin.contracts.messages import Window
 
 from .georeference import georeference, pixel_metres
 from .network import address_in, is_followed, is_remembered
-from .opening import open_dataset, reason
+from .opening import gdal_errors, open_dataset, reason
 from .sampling import Stretch, stretch_of
 from .sources import absolute, gdal_options, is_remote
 
@@ -70,6 +70,11 @@ class Raster:
         except RasterError:
             self._stack.close()
             raise
+        except gdal_errors() as error:
+            self._stack.close()
+            raise RasterError(
+                f"{source} is damaged: {reason(error)}.", "Open another copy of the file."
+            ) from error
 
     def __enter__(self) -> Raster:
         return self
@@ -154,7 +159,6 @@ class Raster:
         Raises RasterError when blocks cannot be read.
         """
         from rasterio.enums import MaskFlags  # noqa: PLC0415
-        from rasterio.errors import RasterioError  # noqa: PLC0415
         from rasterio.windows import Window as GdalWindow  # noqa: PLC0415
 
         shape = shape or (window.height, window.width)
@@ -164,7 +168,7 @@ class Raster:
         try:
             data = self.dataset.read(list(self.bands), resampling=self._resampling(window, shape), **how)
             mask = self.dataset.read_masks(self.bands[0], **how) if masked else None
-        except RasterioError as error:
+        except gdal_errors() as error:
             self._reopen()
             raise RasterError(
                 f"A part of {self.source} cannot be read: {reason(error)}.",

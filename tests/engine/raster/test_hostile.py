@@ -9,6 +9,7 @@ import textwrap
 import numpy as np
 import pytest
 import rasterio
+from rasterio._err import CPLE_AppDefinedError
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 
@@ -16,7 +17,7 @@ from rs_text_search_plugin.contracts.errors import RasterError
 from rs_text_search_plugin.contracts.messages import Window
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.index.store import open_index
-from rs_text_search_plugin.engine.raster.reader import open_raster
+from rs_text_search_plugin.engine.raster.reader import Raster, open_raster
 from tests.engine.fakes import ColourEncoder
 from tests.engine.rasters import painted, spoil_block, write, write_tiled
 
@@ -91,7 +92,7 @@ def test_the_stretch_of_a_vast_mosaic_is_sampled_not_listed(tmp_path):
     huge = tmp_path / "huge.vrt"
     huge.write_text(LARGE_VRT.format(width=2_700_000, height=2_200_000))
     code = LIMITED.rpartition("for name")[0] + (
-        "from rs_text_search_plugin.engine.raster.reader import open_raster\n"
+        "from rs_text_search_plugin.engine.raster.reader import Raster, open_raster\n"
         "with open_raster(sys.argv[2]) as raster: print(raster.stretch())\n"
     )
     done = subprocess.run(
@@ -159,7 +160,14 @@ def test_a_palette_of_sixteen_bits(tmp_path):
 
 @pytest.mark.parametrize(
     "transform",
-    [Affine(0, 0, 5, 0, 0, 5), Affine(1, 0, 0, 0, 0, 0), Affine(0, 0, 0, 0, -1, 0), Affine(1, 2, 0, 2, 4, 0)],
+    [
+        Affine(1e-300, 0, 5, 0, -1, 5),
+        Affine(1e200, 0, 5, 0, -1, 5),
+        Affine(0, 0, 5, 0, 0, 5),
+        Affine(1, 0, 0, 0, 0, 0),
+        Affine(0, 0, 0, 0, -1, 0),
+        Affine(1, 2, 0, 2, 4, 0),
+    ],
 )
 def test_a_georeference_in_which_pixels_have_no_size(tmp_path, transform):
     path = write(tmp_path / "a.tif", painted(64, 64), transform=transform)
@@ -193,3 +201,15 @@ def test_complex_bands_show_their_brightness(tmp_path, dtype, side):
     assert report.tiles == 16
     low, high = open_index(report.index).meta.stretch[0]
     assert 0 <= low < high <= 256
+
+
+def test_what_gdal_raises_itself_while_a_file_is_opened_is_told(tmp_path, monkeypatch):
+    """As for a GeoTIFF whose table of keys is damaged (seed 885 of tests/bench/faults.py)."""
+
+    def damaged(self, bands):
+        raise CPLE_AppDefinedError(3, 1, "Key 3072 of unknown type.")
+
+    monkeypatch.setattr(Raster, "_choose_bands", damaged)
+    with pytest.raises(RasterError, match="Key 3072") as caught:
+        open_raster(write(tmp_path / "a.tif", painted(64, 64)))
+    assert caught.value.hint
