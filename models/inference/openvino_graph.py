@@ -1,7 +1,7 @@
 """The backbone as a graph of OpenVINO's operations, made straight from its tensors.
 
-With the peaks of peaks.py the convolutions inside units are done in 8 bits: what goes in is marked as 0 ... peak
-in 255 steps, and the weights are 8 bits in the file already. What runs along the shortcuts is not rounded."""
+With measured activation ranges the convolutions inside units are done in 8 bits: what goes in is quantised to 0 ...
+range in 255 steps, and the weights are 8 bits in the file already. What runs along the shortcuts is not rounded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Node = Any
 
 def backbone_graph(backbone: ResNet50V2, size: int, eight_bits: bool) -> Model:
     """uint8 (1, size, size, 3) RGB -> fp32 (1, places, 512) and (1, places, 1024), the `Maps` of one image
-    (see system.py); size is a multiple of 32."""
+    (see systems/base.py); size is a multiple of 32."""
     activation_ranges = iter(backbone.activation_ranges.tolist() if eight_bits else [])
     tile, x = _input_and_stem(backbone, size)
     opened = []
@@ -45,8 +45,8 @@ def backbone_graph(backbone: ResNet50V2, size: int, eight_bits: bool) -> Model:
 
 
 def frozen_stem_graph(backbone: ResNet50V2, size: int) -> Model:
-    """uint8 (1, size, size, 3) RGB -> fp16 (1, size / 8, size / 8, 512): stem and stages 1-2, what live.py keeps
-    still."""
+    """uint8 (1, size, size, 3) RGB -> fp16 (1, size / 8, size / 8, 512): stem and stages 1-2, what is frozen in
+    training."""
     tile, x = _input_and_stem(backbone, size)
     first, second, _ = backbone.stages
     for unit in (*first, *second):  # type: ignore[misc]

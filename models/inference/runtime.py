@@ -1,9 +1,9 @@
 """How the backbone is run: a `BackboneRunner` turns tiles into maps in the fastest way that its device has.
 
 On an x86-64 CPU that is OpenVINO: in 8 bits where the processor multiplies them (AVX2) and the model knows its
-peaks, else in bf16 or fp32. Without OpenVINO, on other CPUs and on CUDA it is torch. `Sight.about` says which one
-it is and why. The vectors that come of it agree (tests/models/inference/test_runtime.py), so that an index need
-not know."""
+activation ranges, else in bf16 or fp32. Without OpenVINO, on other CPUs and on CUDA it is torch. `about` says
+which one is chosen and why. The vectors agree (tests/models/inference/test_runtime.py), so that an index need not
+know."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ X86 = ("x86_64", "AMD64")
 
 
 class BackboneRunner(Protocol):
-    """Tiles -> what the backbone sees in them."""
+    """Tiles -> maps of the backbone."""
 
     about: str
     """What does the work, in which precision, and why."""
@@ -48,13 +48,13 @@ class RuntimeChoice:
 def backbone_runner(
     backbone: ResNet50V2, device: torch.device, choice: RuntimeChoice | None = None
 ) -> BackboneRunner:
-    """The fastest sight, or the one chosen; it takes the backbone over and moves it to the device."""
+    """The fastest runner, or the one chosen; it takes the backbone over and moves it to the device."""
     choice = choice or choose_runtime(device, measured=bool(backbone.activation_ranges.all()))
     return (OpenVinoBackbone if choice.runtime == "OpenVINO" else TorchBackbone)(backbone, device, choice)
 
 
 def choose_runtime(device: torch.device, *, measured: bool) -> RuntimeChoice:
-    """What is fastest on a device; `measured` tells whether the backbone has its peaks."""
+    """What is fastest on a device; `measured` tells whether the backbone's activation ranges were measured."""
     if device.type == "cuda":
         return torch_choice(device, "the backbone is on CUDA")
     if lack := why_no_openvino():
@@ -97,7 +97,7 @@ def has_bf16(device: torch.device) -> bool:
 
 def has_int8() -> bool:
     """Whether this CPU multiplies 8 bits faster than floats. Without VNNI it adds two products in 16 bits before it
-    goes on in 32, and cuts what does not fit: rare with the peaks of our models (decision 5 has the figures)."""
+    goes on in 32, and cuts what does not fit: rare with the ranges of our models (decision 5 has the figures)."""
     return _cpu_has("avx2")
 
 

@@ -1,4 +1,4 @@
-"""MobileNetV2 (Sandler et al., CVPR 2018): eyes of its own for a system that takes a reranking.
+"""MobileNetV2 (Sandler et al., CVPR 2018): the image encoder of a system that reranks.
 
 TensorFlow's network with its batch norms folded into the convolutions: ReLU6, and where a convolution halves the
 map, one row below and one column to the right of padding instead of one all around."""
@@ -63,7 +63,7 @@ class Block(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """(B, 3, S, S) RGB in 0-1, S a multiple of 32 -> the last blocks that see S/16 x S/16 places, (B, 96, S/16, S/16),
+    """(B, 3, S, S) RGB in 0-1, S a multiple of 32 -> the last blocks at S/16 x S/16 cells, (B, 96, S/16, S/16),
     and the end, (B, 1280, S/32, S/32)."""
 
     def __init__(self) -> None:

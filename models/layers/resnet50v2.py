@@ -70,7 +70,7 @@ class ResNet50V2(nn.Module):
 
     activation_ranges: Tensor
     """(SITES,) the largest value worth telling apart in front of each convolution, for 8-bit arithmetic
-    (peaks.py); 0 where it was never measured."""
+    (activation_ranges.py); 0 where it was never measured."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ def network_input(tiles: U8, backbone: ResNet50V2) -> Tensor:
 
 
 def _unmeasured(_module: nn.Module, state: dict[str, Any], prefix: str, *_rest: Any) -> None:
-    """A state without peaks is that of a backbone whose peaks nobody has measured."""
+    """A state without activation ranges is that of a backbone whose ranges were never measured."""
     state.setdefault(prefix + "activation_ranges", torch.zeros(QUANTISED_LAYERS))
 
 

@@ -67,7 +67,7 @@ class GalrSettings:
     objects: int = 8
     feature: int = 256
     same: float = 0.6
-    """Correlation of two objects' backbone features from which on they are one. Peaks lie apart: on RSICD val
+    """Correlation of two objects' backbone features from which on they are one. Maxima lie apart: on RSICD val
     0.6 leaves 6.5 of 7.1 objects, 0.5 leaves 5.3, and 0.9 would merge none."""
     dropout: float = 0.1
 
@@ -110,7 +110,7 @@ class Objects(NamedTuple):
 
 
 class SalientObjects(nn.Module):
-    """The stand-in for a detector: scene activations at each place, and objects at their peaks."""
+    """The stand-in for a detector: scene activations at each place, and objects at their maxima."""
 
     def __init__(self, config: GalrSettings) -> None:
         super().__init__()
@@ -169,11 +169,11 @@ class LocalBranch(nn.Module):
 
 
 def salient_cells(chance: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """chance (B, PLACES, C) of each class at each place -> the `count` clearest peaks: their places and their
+    """chance (B, PLACES, C) of each class at each place -> the `count` clearest maxima: their places and their
     salience (B, count), 0 where there are fewer.
 
     A place is a peak when its likeliest class is not likelier at any of the eight places around it. Equal
-    peaks keep the places' order."""
+    maxima keep the places' order."""
     best, kind = chance.max(2)  # (B, P)
     around = fn.max_pool2d(chance.mT.reshape(len(chance), -1, GRID, GRID), 3, 1, 1)  # (B, C, G, G)
     highest = around.flatten(2).gather(1, kind.unsqueeze(1)).squeeze(1)  # (B, P)

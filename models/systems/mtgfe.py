@@ -12,14 +12,14 @@ aligned finds hard wrong images and texts for each pair; 15 % of the words hidde
 joint representations of one text with two views.
 Ours, and why:
 - the towers that filter are those of `compact`, and stay as they are, word states too: it has to run on a laptop;
-- the reranking has eyes of its own, a MobileNetV2 trained whole with the tasks. Fusion encoders over what the
-  towers' backbone had seen ranked no better than the towers: they could not see what those had missed;
+- reranking has an image encoder of its own, a MobileNetV2 trained whole with the tasks. Fusion encoders over what the
+  towers' backbone had computed ranked no better than the towers: what those had missed was lost to them;
 - alignment is by words (alignment.py). A pair's score is what alignment says plus what the fusion encoder adds, and
   ITM is a choice among a right pair and several hard ones instead of yes or no for each;
 - what may belong together, or is of one image or one sentence, is never a negative: RSICD's images share
   captions, and ITM would be taught what is wrong;
 - a hidden word becomes [UNK], as the vocabulary has no other mark; every text hides at least one;
-- MLM and MVJRC see a `share` of a batch, to be less dear;
+- MLM and MVJRC take a `share` of a batch, to cost less;
 - MVJRC also tells a text with its image from the same text with a wrong one, else the text alone would do;
 - what a word finds in the image is multiplied by what it asked (`gated`), for matching is a product;
 - all keys and values of the cross-attention depend on the image alone and are computed once (`keys`)."""
@@ -65,7 +65,7 @@ class MtgfeSettings:
     hidden: float = 0.15
     """Share of the words that MLM asks for."""
     share: float = 0.25
-    """Share of a batch that MLM and MVJRC see."""
+    """Share of a batch that MLM and MVJRC take."""
     dim: int = 256
     """Length of the unit vectors of alignment and of MVJRC."""
     temperature: float = 0.07
@@ -110,7 +110,7 @@ class Attention(nn.Module):
 
 
 class Layer(nn.Module):
-    """Pre-norm transformer layer that looks at an image between self-attention and MLP."""
+    """Pre-norm transformer layer that attends to an image between self-attention and MLP."""
 
     def __init__(self, settings: MtgfeSettings) -> None:
         super().__init__()
@@ -167,7 +167,7 @@ class Mtgfe(Compact, FusionSystem):
         self.train_heads = train_heads
 
     def image_parameters(self) -> list[nn.Parameter]:
-        """Its own eyes."""
+        """Its own image encoder."""
         return list(self.image_encoder.parameters())
 
     def encode_image(self, x: Tensor) -> Maps:

@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--split", default="val")
     parser.add_argument("--captions", type=int, default=1000, help="how many to search for, drawn at random")
     parser.add_argument("--model", default=registry.DEFAULT)
-    parser.add_argument("--rerank", action="store_true", help="measure the order after a second look as well")
+    parser.add_argument("--rerank", action="store_true", help="measure the order after reranking as well")
     parser.add_argument("--out", type=Path, default=FOLDER)
     args = parser.parse_args()
     dataset = open_dataset(args.data)

@@ -1,4 +1,4 @@
-"""The second look: what it reorders, what it leaves alone, and what happens when it cannot look."""
+"""Reranking: what it reorders, what it leaves alone, and what happens when pixels cannot be read."""
 
 from __future__ import annotations
 
