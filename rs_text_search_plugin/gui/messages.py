@@ -5,6 +5,7 @@ from __future__ import annotations
 from qgis.core import Qgis
 from qgis.gui import QgisInterface
 
+from rs_text_search_plugin.contracts.errors import SearchError
 from rs_text_search_plugin.engine_process.client import EngineError
 
 WARNING_S, INFORMATION_S = 12, 8
@@ -17,9 +18,10 @@ class Messages:
     def __init__(self, iface: QgisInterface) -> None:
         self._iface = iface
 
-    def show_error(self, error: EngineError) -> None:
+    def show_error(self, error: EngineError | SearchError) -> None:
         """Tell what happened and what to do; something cancelled is news, not an error."""
-        show = self.inform if error.kind == "Cancelled" else self.warn
+        cancelled = isinstance(error, EngineError) and error.kind == "Cancelled"
+        show = self.inform if cancelled else self.warn
         show(error.message, error.hint)
 
     def warn(self, message: str, hint: str = "") -> None:

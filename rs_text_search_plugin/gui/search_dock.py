@@ -7,9 +7,9 @@ from pathlib import Path
 
 from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsPointXY, QgsProject
 from qgis.gui import QgisInterface, QgsDockWidget
-from qgis.PyQt.QtCore import Qt, QTimer
+from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtGui import QShowEvent
-from qgis.PyQt.QtWidgets import QFileDialog, QFrame, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from qgis.PyQt.QtWidgets import QFileDialog, QStackedWidget, QVBoxLayout, QWidget
 
 from rs_text_search_plugin.contracts.errors import SearchError
 from rs_text_search_plugin.contracts.operations.search import export_row
@@ -36,6 +36,9 @@ from .results.match_model import THUMBNAIL
 from .results.pointing import Pointing
 from .results.results_panel import FETCHED, ResultsPanel
 from .results.suggestions import Suggestions
+from .review.review import Review
+from .review.review_dialog import ReviewDialog
+from .scroll_page import ScrollPage
 from .session import PanelSession
 
 FORMATS = "GeoPackage (*.gpkg);;ESRI Shapefile (*.shp);;GeoJSON (*.geojson);;FlatGeobuf (*.fgb)"
@@ -182,6 +185,20 @@ class SearchDock(QgsDockWidget):
         self.results.show_result(result, self.rasters.names(), stamps)
         self.results.show_note(self.rasters.left_out())
         self.kept.refresh()
+
+    def review(self) -> ReviewDialog:
+        """Open a review of the result on screen."""
+        review = Review(self.layers.store, self.results.result, self.results.filter_values()[0])
+        dialog = ReviewDialog(review, self.engine, self)
+        dialog.examples_wanted.connect(self._search_with_verdicts)
+        dialog.failed.connect(self.messages.show_error)
+        dialog.show()
+        dialog.activateWindow()
+        return dialog
+
+    def _search_with_verdicts(self, kept: list[Json], discarded: list[Json]) -> None:
+        marks = [(match, True) for match in kept] + [(match, False) for match in discarded]
+        self.bar.set_examples([Example(match["index"], match["id"], wanted) for match, wanted in marks])
 
     def _suggest(self) -> None:
         indexes = self._request.get("indexes", [])
@@ -351,19 +368,12 @@ class SearchDock(QgsDockWidget):
         self.link = ProjectLink(self.layers, self.session.save, self)
         self.rasters.area = self.area.area
 
-    def _build_page(self) -> QScrollArea:
-        """Scrolls, so that the panel never makes QGIS higher than the screen."""
+    def _build_page(self) -> ScrollPage:
         page = QWidget(self)
         layout = column(page, self.bar, self.area, self.rasters, self.description, self.in_view)
         fill(layout, self.results, self.kept)
         layout.setStretchFactor(self.results, 1)
-        scroll = QScrollArea(self)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(page)
-        return scroll
+        return ScrollPage(page, self)
 
     def _connect_engine(self) -> None:
         self.control.ready.connect(self._engine_ready)
@@ -411,6 +421,7 @@ class SearchDock(QgsDockWidget):
         self.link.failed.connect(self._report)
         self.area.changed.connect(self._follow_area)
         self.bar.examples_changed.connect(self._change_examples)
+        self.kept.review_wanted.connect(self.review)
         self.kept.released.connect(self._show_stored)
         self.kept.compared.connect(self.messages.inform)
         self.kept.failed.connect(self.messages.show_error)

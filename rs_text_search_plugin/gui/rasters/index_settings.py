@@ -16,6 +16,8 @@ PAUSE_MS = 400
 """Settings rest this long before an estimate is asked for."""
 MODEL = "rs_text_search/model"
 MAX_TILE = 100_000
+SCALES_CHARACTERS = 12
+"""The list of scales is no wider; its entries are shown in full when it is open."""
 TILE_STEP = 32
 MAX_OVERLAP, OVERLAP_STEP = 90, 25
 """Percent of a tile's side."""
@@ -123,6 +125,8 @@ class IndexSettings(QWidget):
             "Tiles of twice, four times ... the side as well find things of every size; they take a third longer"
         )
         self.levels = named(QComboBox(self), tr("Scales"), tip)
+        self.levels.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.levels.setMinimumContentsLength(SCALES_CHARACTERS)
         self.levels.addItem(tr("automatic: from small things to whole sites"), None)
         self.levels.addItem(tr("one"), 1)
         for count in range(2, MOST_LEVELS + 1):

@@ -28,6 +28,7 @@ from .undo import Act, QUndoStack, Step
 class KeptPanel(QWidget):
     """Acts on the map's layers by itself and tells the panel what it must follow."""
 
+    review_wanted = pyqtSignal()
     released = pyqtSignal()
     """A kept result is the current one again."""
     compared = pyqtSignal(str, str)
@@ -53,6 +54,7 @@ class KeptPanel(QWidget):
         """Show what is kept now, and what can be kept or undone."""
         self.list.show_results(self.store.kept, self.kept.shown(), self._notes)
         self.keep_button.setEnabled(self.store.current is not None)
+        self.review_button.setEnabled(self.store.current is not None)
         useful = self.store.current is not None or bool(self.store.kept) or self.steps.canUndo()
         self.setVisible(useful)
 
@@ -180,8 +182,11 @@ class KeptPanel(QWidget):
         self.undo_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
         tip = tr("Search for several phrases; each tile gets the one that claims it best")
         self.classify_button = push_button(self, tr("Classif&y ..."), tip)
+        tip = tr("Go through the matches one by one, keep or discard, and estimate how many are right")
+        self.review_button = named(push_button(self, tr("Re&view ..."), tip), tr("Review this result"), tip)
+        self.review_button.clicked.connect(self.review_wanted)
         self.list = KeptList(self)
-        buttons = row(self.keep_button, self.classify_button, self.undo_button, stretch=0)
+        buttons = row(self.keep_button, self.classify_button, self.review_button, self.undo_button, stretch=0)
         column(self, buttons, self.list)
 
     def _connect(self) -> None:

@@ -134,6 +134,11 @@ def test_the_panel_fits_a_small_screen(panel, scene, qtbot):
     panel.rasters.indexing.settings_button.click()
     QgsApplication.processEvents()
     assert panel.minimumSizeHint().height() < 500
+    page = panel.pages.currentWidget()
+    qtbot.waitUntil(
+        lambda: page.widget().width() <= page.viewport().width(), timeout=WAIT_MS
+    )  # nothing is cut off
+    assert panel.minimumSizeHint().width() <= 400
 
 
 def test_the_describe_tool_tells_what_the_engine_is_doing(panel, qgis_iface, canvas, qtbot):
