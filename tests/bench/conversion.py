@@ -22,9 +22,10 @@ from rs_text_search_plugin.models.evaluation.retrieval import recalls
 from rs_text_search_plugin.models.inference.runtime import RuntimeChoice, backbone_runner, request_queue
 from rs_text_search_plugin.models.layers.resnet50v2 import ResNet50V2
 from rs_text_search_plugin.models.registry import load
-from rs_text_search_plugin.models.systems.base import Maps, pool_grid
+from rs_text_search_plugin.models.systems.base import Maps
 from rs_text_search_plugin.models.training.augment import resized_image
 from rs_text_search_plugin.models.training.datasets import Row, open_dataset
+from torch.nn import functional as fn
 
 ROUNDS, TILES, CALIBRATION = 5, 64, 300
 Runner = Callable[[torch.Tensor], Maps]
@@ -38,8 +39,12 @@ class TilesToMaps(torch.nn.Module):
         self.backbone = backbone
 
     def forward(self, tile: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        middle, last = pool_grid(*self.backbone(tile.permute(0, 3, 1, 2).float() / 255))
-        return middle, last
+        middle, last = self.backbone(tile.permute(0, 3, 1, 2).float() / 255)
+        pooled = (
+            fn.avg_pool2d(middle, 4),
+            fn.avg_pool2d(last, 2),
+        )  # as `pool_grid`, with sizes that can be traced
+        return pooled[0].flatten(2).transpose(1, 2), pooled[1].flatten(2).transpose(1, 2)
 
 
 class Converted:
