@@ -88,7 +88,10 @@ class ResultStore:
 
     def remove(self, table: str) -> None:
         """Take a result off the list; `purge` deletes it when no saved project refers to it."""
-        self.update(replace(self._results[table], removed=True))
+        removed = replace(self._results[table], removed=True)
+        if table in self._saved:
+            self.update(removed)
+        self._results[table] = removed  # else it is purged soon, and not wanted if QGIS ends before
 
     def restore(self, stored: StoredResult) -> StoredResult:
         """Bring a removed result back; one that was purged is written anew from its matches, without heat."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -37,7 +37,7 @@ class StoredResult:
         return bool(self.hue)
 
     def to_json(self) -> Json:
-        return asdict(self)
+        return vars(self)
 
     @classmethod
     def from_json(cls, value: Json) -> StoredResult:

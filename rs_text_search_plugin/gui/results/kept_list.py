@@ -79,7 +79,8 @@ class KeptList(QTreeWidget):
         item.setData(0, SEARCHED, not stored.result.get("phrases"))
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable)
         item.setCheckState(0, Qt.CheckState.Checked if shown else Qt.CheckState.Unchecked)
-        item.setIcon(0, swatch(stored.hue))
+        if item.data(0, SEARCHED):
+            item.setIcon(0, swatch(stored.hue))
         item.setToolTip(
             0, tr("{query}, searched {date}").format(query=stored.result["query"], date=day(stored.made))
         )
