@@ -143,12 +143,15 @@ KINDS: dict[str, Callable[[int, Path], Case]] = {"bits": turn_bit, "rasters": ch
 def work(kind: str, first: int, seeds: int) -> None:
     """In the child: a line for each seed."""
     warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as name:
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what libraries print is no answer
+    with tempfile.TemporaryDirectory() as name, answers:
         limited = False
         for seed in range(first, first + seeds):
             signal.alarm(CASE_S)  # ends the process even inside a library
             case = KINDS[kind](seed, Path(name))
-            print(seed, case.what, case.verdict, case.detail.replace("\n", " ")[:300], sep="\t", flush=True)
+            detail = " ".join(case.detail.split())[:300]
+            print(seed, case.what, case.verdict, detail, sep="\t", file=answers, flush=True)
             limited = limited or _limit_memory()
 
 
