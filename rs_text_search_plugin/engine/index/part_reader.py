@@ -31,6 +31,8 @@ def read_note(file: Path) -> PartNote:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
+        if not file.is_file():
+            raise ValueError("it is no regular file")
         return _note(pq.read_schema(file).metadata)
     except (OSError, pa.ArrowException, ValueError) as error:
         raise _damaged(file, error) from error
@@ -60,7 +62,9 @@ def read_part(file: Path, meta: Meta, *, whole: bool = False) -> tuple[I64, F32]
 
 
 def part_of(file: Path, meta: Meta) -> Part:
-    """Which part of an index a file is by its name. Raises ValueError when it is none."""
+    """Which part of an index a file is by its name. Raises ValueError when it is none, or no file but a pipe."""
+    if not file.is_file():
+        raise ValueError("it is no regular file")
     found, parts = NAME.fullmatch(file.name), parts_of(meta.tiling, meta.factor)
     if not found or int(found[1]) >= len(parts) or file.name != part_name(int(found[1])):
         raise ValueError("the index has no part of this name")
