@@ -106,7 +106,7 @@ def test_a_dozen_pictures_are_learnt_by_heart(data, base, tmp_path):
     again = evaluation.evaluate(
         base["weights"], data, split="val", device="cpu", save_embeddings=f"{tmp_path}/e.npz"
     )
-    assert again["mr"] == pytest.approx(base["mr"], abs=15)
+    assert again["mr"] > 90  # by chance 44
     saved = np.load(tmp_path / "e.npz")
     assert saved["images"].shape == saved["texts"].shape == (12, 384)
     assert saved["captions"][0] == "red stripes"
@@ -127,7 +127,7 @@ def test_every_system_learns_the_dozen_by_heart(name, data, base, tmp_path):
     found = pipeline.train(name, [data], str(tmp_path), device="cpu", options=options)
     assert found["t2i_r1"] > 60
     again = evaluation.evaluate(found["weights"], data, split="val", device="cpu")
-    assert again["mr"] == pytest.approx(found["mr"], abs=15)
+    assert again["mr"] > 75  # by chance 44
     assert again.get("rerank") == (found["weights"] if name == "mtgfe" else None)  # it judges itself whole
     assert not [key for key in load_file(found["weights"]) if key.startswith(checkpoint.DISTILLATION)]
 
