@@ -165,6 +165,8 @@ class SearchDock(QgsDockWidget):
 
     def _search_failed(self, error: EngineError) -> None:
         self._clear_result()
+        if error.kind == "IndexMismatch":
+            self.rasters.refuse(error)
         self.results.show_message(str(error))
         self.messages.show_error(error)
 

@@ -214,6 +214,12 @@ def misbehave(request_id: int, text: str) -> None:
         pause(request_id, 3)
     if "noise" in text:
         print("a library prints where it should not", flush=True)
+    if "outdated" in text:
+        raise Failure(
+            "IndexMismatch",
+            f"{text.rsplit(maxsplit=1)[-1]} was made with another version.",
+            "Index it again.",
+        )
     if "error" in text:
         raise Failure("QueryError", "That cannot be searched for.", "Use other words.")
 

@@ -32,6 +32,8 @@ class Raster:
     """What the engine reports about its index; empty until asked."""
     failure: str = ""
     """Why indexing it failed the last time; empty once it succeeded."""
+    mismatch: str = ""
+    """Why the engine refused to search its index, such as another version of the model; empty when it did not."""
     settings_differ: bool = False
     """Whether the person has since asked for another model, tile size or overlap."""
 
@@ -48,17 +50,21 @@ class Raster:
     @property
     def searchable(self) -> bool:
         """Whether there is something to search in."""
-        return self.state in SEARCHABLE and bool(self.info["tiles"])
+        return self.state in SEARCHABLE and bool(self.info["tiles"]) and not self.mismatch
 
     @property
     def outdated(self) -> bool:
         """Whether an index is there that indexing replaces."""
-        return self.state in OUTDATED or (self.settings_differ and self.state in SEARCHABLE)
+        return (
+            bool(self.mismatch)
+            or self.state in OUTDATED
+            or (self.settings_differ and self.state in SEARCHABLE)
+        )
 
     @property
     def due(self) -> bool:
         """Whether there is something to index."""
-        return self.state != COMPLETE or self.settings_differ
+        return self.state != COMPLETE or self.settings_differ or bool(self.mismatch)
 
     def stamp(self) -> tuple[str, int, int]:
         """Index folder, when it was last written (ns), tiles: what a result or a thumbnail was made from."""
@@ -90,6 +96,8 @@ def state_text(raster: Raster) -> str:
         return tr("cannot be indexed")
     if raster.failure:
         return tr("indexing failed")
+    if raster.mismatch:
+        return tr("made otherwise")
     return index_text(raster.info) if raster.info else "..."
 
 
@@ -107,4 +115,4 @@ def index_text(info: Json) -> str:
 
 def explanation(raster: Raster) -> str:
     """Why a raster is in its state, and what to do about it; its source when there is nothing to explain."""
-    return raster.reason or raster.failure or raster.info.get("detail") or raster.source
+    return raster.reason or raster.failure or raster.mismatch or raster.info.get("detail") or raster.source

@@ -49,7 +49,9 @@ class RasterList(QTreeWidget):
         )
         for raster in self.rasters:
             if raster.source in known:
-                raster.info, raster.failure = known[raster.source].info, known[raster.source].failure
+                before_it = known[raster.source]
+                raster.info, raster.failure = before_it.info, before_it.failure
+                raster.mismatch = before_it.mismatch
         self.show_rasters()
         if before != {raster.layer_id for raster in self.rasters}:
             self.changed.emit()
@@ -65,6 +67,13 @@ class RasterList(QTreeWidget):
         for raster in self.rasters:
             if raster.source == source:
                 raster.failure = reason
+        self.show_rasters()
+
+    def show_mismatch(self, source: str, reason: str) -> None:
+        """Remember why the index of a raster cannot be searched; an empty reason forgets it."""
+        for raster in self.rasters:
+            if raster.source == source:
+                raster.mismatch = reason
         self.show_rasters()
 
     def show_rasters(self) -> None:

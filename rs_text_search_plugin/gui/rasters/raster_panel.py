@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any, Callable
 
 from qgis.core import QgsProject
@@ -101,7 +102,8 @@ class RasterPanel(QgsCollapsibleGroupBox):
         if self.queue.current is not None:
             text = tr("{} is being indexed ({} %). The search starts by itself as soon as there are tiles.")
             return text.format(self.queue.current.name, percent(self._progress))
-        return tr("None of the checked rasters is indexed yet: press Index first.")
+        refused = [raster.mismatch for raster in self.list.checked() if raster.mismatch]
+        return next(iter(refused), tr("None of the checked rasters is indexed yet: press Index first."))
 
     def progress_note(self) -> str:
         """What a search meanwhile answers from."""
@@ -135,6 +137,13 @@ class RasterPanel(QgsCollapsibleGroupBox):
         """Index one layer with the settings shown."""
         chosen = [raster for raster in self.list.rasters if raster.layer_id == layer_id]
         self.queue.add(chosen, self._options())
+
+    def refuse(self, error: EngineError) -> None:
+        """The engine cannot search an index that it names, so offer to make it anew."""
+        for raster in self.searched():
+            if Path(raster.index).name in error.message:
+                self.list.show_mismatch(raster.source, str(error))
+        self._show_due()
 
     def _due(self) -> list[Raster]:
         return [raster for raster in self.list.checked() if raster.due]
@@ -232,6 +241,7 @@ class RasterPanel(QgsCollapsibleGroupBox):
             self._refresh_soon()
 
     def _indexed(self, raster: Raster, report: Json) -> None:
+        self.list.show_mismatch(raster.source, "")
         details = tr("{} in {} on {}").format(
             tiles(report["tiles"]), duration(report["seconds"]), report["device"]
         )

@@ -96,6 +96,18 @@ def test_an_index_is_made_from_scratch_only_after_asking(panel, scene, qtbot, mo
     assert made.get("mode") == ("restart" if answer == "Yes" else None)
 
 
+def test_an_index_of_an_older_model_can_be_made_anew(panel, scene, qtbot):
+    panel.bar.search_for("outdated scene.tif.rsidx")
+    qtbot.waitUntil(lambda: "another version" in panel.results.verdict.text(), timeout=WAIT_MS)
+    assert not panel.rasters.isCollapsed()
+    assert panel.rasters.list.topLevelItem(0).text(1) == "made otherwise"
+    assert panel.rasters.indexing.index_button.isEnabled()
+    panel.bar.clear()
+    panel.rasters.indexing.index_button.click()
+    qtbot.waitUntil(lambda: panel.rasters.indexes() != [], timeout=WAIT_MS)
+    assert json.loads(Path(f"{scene.source()}.rsidx/meta.json").read_text())["mode"] == "restart"
+
+
 def test_why_a_raster_could_not_be_indexed_stays_visible(panel, add_raster, qtbot):
     layer = add_raster("missing")
     qtbot.waitUntil(lambda: panel.rasters.list.rasters[0].state == "none", timeout=WAIT_MS)
