@@ -6,8 +6,9 @@ step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -27,6 +28,13 @@ class SideBySide:
         """Give torch its threads back."""
         self.pool.shutdown()
         torch.set_num_threads(self.threads)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Operations over all cores again, for what is not cut into parts."""
+        torch.set_num_threads(self.threads)
+        yield
+        torch.set_num_threads(1)
 
     def forward(self, parts: Sequence[Part]) -> list[Tensor]:
         """The output of each part, with its graph."""

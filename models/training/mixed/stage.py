@@ -9,7 +9,6 @@ import numpy as np
 from rs_text_search_plugin.models.evaluation.retrieval import embed_images, embed_texts, recalls
 from rs_text_search_plugin.models.evaluation.things import Pool, plain_names, pooled, precision
 from rs_text_search_plugin.models.inference.encoder import SystemTowers, TorchEncoder
-from rs_text_search_plugin.models.inference.runtime import torch_choice
 from rs_text_search_plugin.models.systems.base import INPUT_PX
 from rs_text_search_plugin.models.systems.compact import Compact
 from rs_text_search_plugin.models.training.datasets import Dataset, ImageStore
@@ -64,8 +63,7 @@ class Measured:
     def __call__(self, system: Compact) -> dict[str, float]:
         """`mr` by the cosine, and `things`: mean precision at 10, both in percent."""
         copied = copy.deepcopy(system)  # an encoder changes the precision of the backbone it is given
-        choice = torch_choice(self.run.device, "it learns")
-        towers = SystemTowers(copied, self.run.device, choice)
+        towers = SystemTowers(copied, self.run.device)
         entry = {"name": "compact", "size_px": INPUT_PX}
         encoder = TorchEncoder(entry, towers, "", dim=system.dim, device=str(self.run.device))
         similarity = encoder.images(self.pool.images) @ encoder.texts([name for _, name in self.names]).T

@@ -265,7 +265,8 @@ class MixedTuning:
         """Figures of the averaged weights; saved when they are the best."""
         now = {name: p.detach().clone() for name, p in self.trained.items()}
         self._put(self.average)
-        figures = self.measure(self.system.eval())
+        with self.parts.paused():
+            figures = self.measure(self.system.eval())
         self.run.log(" ".join(f"{name} {value:.2f}" for name, value in figures.items()))
         if not self.best or figures["mr"] >= self.best["mr"]:
             self.best = figures
