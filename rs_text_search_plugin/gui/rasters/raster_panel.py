@@ -179,9 +179,10 @@ class RasterPanel(QgsCollapsibleGroupBox):
         return f"{rasters(len(self.searchable()))}, {tiles(number)}"
 
     def _collapse(self, settled: bool) -> None:
+        """To one line once nothing is left to index, unless the person has the settings open."""
         if settled != self._settled:
             self._settled = settled
-            self.setCollapsed(settled)
+            self.setCollapsed(settled and not self.indexing.settings_button.isChecked())
 
     def _show_failures(self) -> None:
         failed = [raster for raster in self.list.rasters if raster.failure]

@@ -137,6 +137,13 @@ def test_all_indexed_the_raster_box_is_one_line(panel, scene, add_raster, qtbot)
     assert panel.rasters.title() == "Rasters (1 of 2 indexed)"
 
 
+def test_open_settings_keep_the_raster_box_open(panel, add_raster, qtbot):
+    panel.rasters.indexing.settings_button.click()
+    add_raster("scene", indexed=True)
+    qtbot.waitUntil(lambda: panel.rasters.indexes() != [], timeout=WAIT_MS)
+    assert not panel.rasters.isCollapsed()
+
+
 def test_the_panel_fits_a_small_screen(panel, scene, qtbot):
     search(panel, qtbot, "tanks")
     panel.results.gallery.described.emit(panel.results.shown_matches()[0])
