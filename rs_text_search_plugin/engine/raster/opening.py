@@ -29,6 +29,7 @@ def open_dataset(stack: ExitStack, source: str) -> Any:
 
     if not is_remote(source) and not Path(source).exists() and ":" not in source[2:]:
         raise RasterError(f"There is no file {source}.", "Check the path, or add the layer again.")
+    failures: tuple[type[Exception], ...] = (*gdal_errors(), ValueError)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -36,7 +37,7 @@ def open_dataset(stack: ExitStack, source: str) -> Any:
             if dataset.driver == "GTiff" and dataset.profile.get("tiled"):
                 threads = {"num_threads": "ALL_CPUS"}  # faster on tiles, slower on strips
                 dataset = stack.enter_context(rasterio.open(source, **threads))
-    except (*gdal_errors(), ValueError) as error:
+    except failures as error:
         raise RasterError(
             f"{source} is not a raster GDAL can read: {reason(error)}",
             "Open a GeoTIFF or another raster format.",
