@@ -69,26 +69,22 @@ def next_hue(taken: list[str]) -> str:
 def style_matches(layer: QgsVectorLayer, hue: str = "") -> None:
     """Colour a polygon layer by its `score` field, or in one hue; verdicts show where it has that field."""
     judged = layer.fields().lookupField("verdict") >= 0
-    shown = Rule(None)
-    shown.setRuleKey(SHOWN_RULE)
+    shown = _all_shown()
     for rule in [*(hue_rules(hue) if hue else score_rules(judged)), *(verdict_rules() if judged else [])]:
         shown.appendChild(rule)
     _set_rules(layer, shown)
-    show_scores(layer, 0, ALL_MATCHES)
 
 
 def style_phrases(layer: QgsVectorLayer) -> None:
     """Colour a classified polygon layer by its `phrase` field."""
     column = layer.fields().lookupField("phrase")
     phrases = sorted(filter(None, layer.uniqueValues(column))) if column >= 0 else []
-    shown = Rule(None)
-    shown.setRuleKey(SHOWN_RULE)
+    shown = _all_shown()
     for number, phrase in enumerate(phrases):
         colour = QColor(HUES[number % len(HUES)])
         equals = QgsExpression.createFieldEqualityExpression("phrase", phrase)
         shown.appendChild(_rule(tile_symbol(colour, 0.8), equals, phrase))
     _set_rules(layer, shown)
-    show_scores(layer, 0, ALL_MATCHES)
 
 
 def show_scores(layer: QgsVectorLayer, min_score: float, top: int) -> None:
@@ -97,12 +93,23 @@ def show_scores(layer: QgsVectorLayer, min_score: float, top: int) -> None:
     if not isinstance(renderer, QgsRuleBasedRenderer) or _shown_rule(renderer) is None:
         return
     renderer = cast(QgsRuleBasedRenderer, renderer.clone())  # the map may be drawing with the one there is
-    rule = cast(Rule, _shown_rule(renderer))
+    _show_only(cast(Rule, _shown_rule(renderer)), min_score, top)
+    layer.setRenderer(renderer)
+    QTimer.singleShot(0, partial(_repaint, layer.id()))
+
+
+def _all_shown() -> Rule:
+    """The rule that holds the filter, which lets everything through."""
+    shown = Rule(None)
+    shown.setRuleKey(SHOWN_RULE)
+    _show_only(shown, 0, ALL_MATCHES)
+    return shown
+
+
+def _show_only(rule: Rule, min_score: float, top: int) -> None:
     rule.setFilterExpression(f'"score" >= {min_score:g} AND "rank" <= {top:d}')
     best = tr(", best {top:,}").format(top=top) if top < ALL_MATCHES else ""
     rule.setLabel(tr("Score from {low:g}").format(low=min_score) + best)
-    layer.setRenderer(renderer)
-    QTimer.singleShot(0, partial(_repaint, layer.id()))
 
 
 def score_rules(judged: bool) -> list[Rule]:
