@@ -216,8 +216,11 @@ def test_closing_stops_a_download(ready, qtbot):
 
 
 def index_with(layer, model):
-    folder = Path(f"{layer.source()}.rsidx")
-    (folder / "meta.json").write_text(json.dumps({"model": model}))
+    """Written aside and renamed, since the fake engine may be reading it."""
+    meta = Path(f"{layer.source()}.rsidx") / "meta.json"
+    aside = meta.with_name("aside")
+    aside.write_text(json.dumps({"model": model}))
+    aside.replace(meta)
 
 
 def test_an_index_brings_its_own_model(able, panel, add_raster, qtbot):
