@@ -57,18 +57,17 @@ def test_same_seed_draws_the_same_scene(small_scene: Path, tmp_path: Path) -> No
 
 
 def served(requests: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """What one engine process answers to operations, in order (docs/protocol.md)."""
+    """What one engine process answers to operations, one after the other (docs/protocol.md)."""
     results = []
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([COMMAND, "serve"], **pipes) as server:
         for number, (op, args) in enumerate(requests):
             server.stdin.write(json.dumps({"id": number, "op": op, "args": args}) + "\n")
-        server.stdin.flush()
-        for answer in map(json.loads, server.stdout):
-            assert "error" not in answer
-            results += [answer["result"]] if "result" in answer else []
-            if len(results) == len(requests):
-                server.stdin.close()  # the engine ends with its input
+            server.stdin.flush()
+            while "result" not in (answer := json.loads(server.stdout.readline())):
+                assert "error" not in answer
+            results.append(answer["result"])
+        server.stdin.close()
     return results
 
 
