@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple, cast
 
 from qgis.core import (
@@ -10,7 +9,6 @@ from qgis.core import (
     QgsExpression,
     QgsFeatureRequest,
     QgsFillSymbol,
-    QgsProject,
     QgsRasterLayer,
     QgsRasterShader,
     QgsRuleBasedRenderer,
@@ -95,7 +93,7 @@ def show_scores(layer: QgsVectorLayer, min_score: float, top: int) -> None:
     renderer = cast(QgsRuleBasedRenderer, renderer.clone())  # the map may be drawing with the one there is
     _show_only(cast(Rule, _shown_rule(renderer)), min_score, top)
     layer.setRenderer(renderer)
-    QTimer.singleShot(0, partial(_repaint, layer.id()))
+    _repaint_soon(layer)
 
 
 def _all_shown() -> Rule:
@@ -182,11 +180,13 @@ def _shown_rule(renderer: QgsRuleBasedRenderer) -> Rule | None:
     return cast(Rule, renderer.rootRule()).findRuleByKey(SHOWN_RULE)
 
 
-def _repaint(layer_id: str) -> None:
+def _repaint_soon(layer: QgsVectorLayer) -> None:
     """After the events that wait: QGIS would keep the picture of a drawing that has just ended, in the old style."""
-    layer = QgsProject.instance().mapLayer(layer_id)
-    if layer is not None:
-        layer.triggerRepaint()
+    timer = QTimer(layer)
+    timer.setSingleShot(True)
+    timer.timeout.connect(layer.triggerRepaint)
+    timer.timeout.connect(timer.deleteLater)
+    timer.start(0)
 
 
 def _rule(symbol: QgsSymbol, expression: str, label: str) -> Rule:

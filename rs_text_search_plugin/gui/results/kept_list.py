@@ -45,6 +45,10 @@ class KeptList(QTreeWidget):
         self.header().setStretchLastSection(False)
         self.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.header().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        self._edit = ("", False, "")
+        self._soon = QTimer(self)  # after Qt is done with the row, which may be made anew then
+        self._soon.setSingleShot(True)
+        self._soon.timeout.connect(self._tell_edit)
         self.itemChanged.connect(self._take_change)
         self.itemDoubleClicked.connect(lambda item: self.zoom_wanted.emit(table_of(item)))
         self.customContextMenuRequested.connect(self._open_menu)
@@ -90,8 +94,11 @@ class KeptList(QTreeWidget):
     def _take_change(self, item: QTreeWidgetItem, column: int) -> None:
         """A title was edited or a box checked; both come as this one signal."""
         if column == 0:
-            edit = table_of(item), item.checkState(0) == Qt.CheckState.Checked, item.text(0)
-            QTimer.singleShot(0, partial(self.edited.emit, *edit))  # the list, and this row, may be made anew
+            self._edit = table_of(item), item.checkState(0) == Qt.CheckState.Checked, item.text(0)
+            self._soon.start()
+
+    def _tell_edit(self) -> None:
+        self.edited.emit(*self._edit)
 
     def _open_menu(self, position: QPoint) -> None:
         item = self.itemAt(position)
