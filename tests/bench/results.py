@@ -118,12 +118,19 @@ def _published(models: Mapping[str, Record], titles: Record) -> str:
     return table(["system", "mR, ours", "mR, published", "source", "why they differ"], lines)
 
 
+def _named_weights(measured: Record) -> str:
+    """A model, and which of its weights where they are not those of its own line."""
+    kept = json.loads((KEPT / f"model-{measured['model']}.json").read_text("utf-8"))
+    same = kept["fingerprint"] == measured["fingerprint"]
+    return str(measured["model"]) + ("" if same else f" (earlier weights, {measured['fingerprint'][:8]})")
+
+
 def _filter(record: Record) -> str:
     lines = record["all"]
     heads = ["candidates", "I2T", "T2I", "mR", "ms a query"]
     first = lines[0]
-    about = f"({first['first_mr']:.2f} alone), weight of its similarity {first['mix']:g}"
-    title = f"\nFirst stage {first['model']} {about}:\n"
+    name, about = _named_weights(first), f"weight of its similarity {first['mix']:g}"
+    title = f"\nFirst stage {name}, {first['first_mr']:.2f} alone, {about}:\n"
     rows = (
         (str(r["candidates"]), _way(r, "i2t"), _way(r, "t2i"), f"{r['mr']:.2f}", f"{r['ms_per_query']:.1f}")
         for r in lines
