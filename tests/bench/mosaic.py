@@ -27,6 +27,7 @@ from rs_text_search_plugin.contracts.protocols import Encoder, Reranker
 from rs_text_search_plugin.engine.index.planner import IndexOptions, index
 from rs_text_search_plugin.engine.index.store import Index, open_index
 from rs_text_search_plugin.engine.job import Job
+from rs_text_search_plugin.engine.search.query.prompts import tidy
 from rs_text_search_plugin.engine.search.rerank import rerank
 from rs_text_search_plugin.engine.search.search import Limits, search
 from tests.bench.gallery import FOLDER
@@ -87,7 +88,7 @@ def measure(
     mosaic: Index, encoder: Encoder, rows: Sequence[Row], captions: int, reranker: Reranker | None = None
 ) -> None:
     """Searches for captions and prints where their own image came out."""
-    pairs = [(number, caption) for number, row in enumerate(rows) for caption in row.captions]
+    pairs = [(number, text) for number, row in enumerate(rows) for text in row.captions if tidy(text)]
     chosen = np.random.default_rng(0).permutation(len(pairs))[:captions]
     ranks, same, seconds = [], [], []
     for number, caption in (pairs[i] for i in chosen):
