@@ -29,7 +29,7 @@ from rs_text_search_plugin.models.training.mixed.windows import Box, Square, sho
 from rs_text_search_plugin.contracts.arrays import F64, U8
 from rs_text_search_plugin.contracts.protocols import Encoder
 from rs_text_search_plugin.engine.search.calibration import Line
-from rs_text_search_plugin.engine.search.zoom import Pointer, Seeker
+from rs_text_search_plugin.engine.search.zoom import CalibratedQuery, Pointer
 
 SIDE = 384
 LARGEST_AREA = 0.5
@@ -107,8 +107,10 @@ def report_points(found: list[Tile], table: Things, encoder: Encoder) -> None:
     print("| thing | tiles | area | centre | point | overlap |\n|---|---|---|---|---|---|")
     means = {}
     for thing, name in ((number, thing.many[0]) for number, thing in enumerate(table.all)):
-        seeker = Seeker(encoder, encoder.texts([name])[0], RAW)
-        rows = [_judged(tile, thing, seeker) for tile in found if any(box[0] == thing for box in tile.boxes)]
+        calibrated = CalibratedQuery(encoder, encoder.texts([name])[0], RAW)
+        rows = [
+            _judged(tile, thing, calibrated) for tile in found if any(box[0] == thing for box in tile.boxes)
+        ]
         rows = [row for row in rows if row[0] <= LARGEST_AREA]
         if not rows:
             continue
@@ -125,11 +127,11 @@ def report_points(found: list[Tile], table: Things, encoder: Encoder) -> None:
         print(f"\n{title}: centre {100 * centre:.0f} %, point {100 * point:.0f} %, overlap {overlap:.2f}")
 
 
-def _judged(tile: Tile, thing: int, seeker: Seeker) -> tuple[float, bool, bool, float]:
+def _judged(tile: Tile, thing: int, calibrated: CalibratedQuery) -> tuple[float, bool, bool, float]:
     """Area, whether centre and point lie in a box, and the overlap."""
     boxes = np.array([box[1:] for box in tile.boxes if box[0] == thing])  # (k, 4)
     area = float((boxes[:, 2:] - boxes[:, :2]).prod(1).sum()) / SIDE**2
-    pointer = seeker.point(tile.pixels)
+    pointer = calibrated.point(tile.pixels)
     return area, _in(boxes, 0.5, 0.5), _in(boxes, pointer.x, pointer.y), _overlap(boxes, pointer)
 
 
@@ -156,11 +158,11 @@ def report_recall(found: list[Tile], table: Things, encoder: Encoder) -> None:
         right = known[told, number] == PRESENT
         if right.sum() < 5 or right.all():
             continue
-        seeker = Seeker(encoder, encoder.texts([thing.many[0]])[0], RAW)
+        calibrated = CalibratedQuery(encoder, encoder.texts([thing.many[0]])[0], RAW)
         zoomed = np.array(
-            [seeker.point(tile.pixels).score for tile, one in zip(found, told, strict=True) if one]
+            [calibrated.point(tile.pixels).score for tile, one in zip(found, told, strict=True) if one]
         )
-        plain, close = (_recall(scores, right) for scores in (whole[told] @ seeker.query, zoomed))
+        plain, close = (_recall(scores, right) for scores in (whole[told] @ calibrated.query, zoomed))
         print(f"| {thing.many[0]} | {int(right.sum())} | {100 * plain:.0f} % | {100 * close:.0f} % |")
 
 

@@ -23,7 +23,7 @@ from rs_text_search_plugin.engine.raster.crs import CrsUnusableError, same, tran
 from rs_text_search_plugin.engine.raster.reader import Raster, open_indexed
 
 from .calibration import percent
-from .zoom import Seeker, seekers
+from .zoom import CalibratedQuery, calibrated_queries
 
 TOLERANCE = 1 / 8
 """Of a tile's side: so far the rasters may lie apart."""
@@ -66,16 +66,20 @@ def changes(
     """
     for index in (before, after):
         index.require(encoder.fingerprint)
-    found = seekers([before, after], encoder, query)
+    found = calibrated_queries([before, after], encoder, query)
     old, new = found[str(before.folder)], found[str(after.folder)]
     return _gained(after, new, before, old, cancelled), _gained(before, old, after, new, cancelled)
 
 
 def _gained(
-    here: Index, seeker: Seeker, there: Index, other: Seeker, cancelled: Callable[[], bool]
+    here: Index,
+    calibrated: CalibratedQuery,
+    there: Index,
+    other: CalibratedQuery,
+    cancelled: Callable[[], bool],
 ) -> list[ChangedTile]:
     """Tiles of `here` that score higher than the same ground does `there`."""
-    scores, other_scores = _scores(here, seeker), _scores(there, other)
+    scores, other_scores = _scores(here, calibrated), _scores(there, other)
     boxes = boxes_in(there, here.corners(np.arange(len(here.ids))), here.meta.crs)
     rows, others, areas = _same_ground(there, boxes)
     if not len(rows):
@@ -96,15 +100,20 @@ def _gained(
     return sorted((tile for tile in tiles if tile.change > 0), key=lambda tile: -tile.change)
 
 
-def _scores(index: Index, seeker: Seeker) -> F32:
+def _scores(index: Index, calibrated: CalibratedQuery) -> F32:
     """(n,) calibrated scores of all tiles."""
-    return percent(seeker.line.logits(np.asarray(index.vectors @ seeker.query, dtype=np.float32)))
+    return percent(calibrated.line.logits(np.asarray(index.vectors @ calibrated.query, dtype=np.float32)))
 
 
 def boxes_in(index: Index, corners: F64, crs: str | None) -> F64:
     """(n, 4, 2) footprints in `crs` -> (n, 4) left, top, right, bottom in px of an index's raster; they need not lie
     inside it. Raises QueryError."""
     points = corners.reshape(-1, 2)
+    if (crs is None) != (index.meta.crs is None):
+        raise QueryError(
+            "Only one of the two rasters has a CRS, so they cannot be laid over each other.",
+            "Assign it to the other.",
+        )
     if crs and index.meta.crs and not same(crs, index.meta.crs):
         try:
             points = transform_points(points, crs, index.meta.crs)
@@ -146,7 +155,11 @@ def _shared(boxes: F64, others: F64) -> F64:
 
 
 def _check(
-    tiles: Sequence[ChangedTile], boxes: F64, there: Index, other: Seeker, cancelled: Callable[[], bool]
+    tiles: Sequence[ChangedTile],
+    boxes: F64,
+    there: Index,
+    other: CalibratedQuery,
+    cancelled: Callable[[], bool],
 ) -> list[ChangedTile]:
     """The same tiles with the other raster's score at exactly their places; as they are where it cannot be read."""
     try:
@@ -157,7 +170,12 @@ def _check(
 
 
 def _checked(
-    tile: ChangedTile, box: F64, there: Index, raster: Raster, other: Seeker, cancelled: Callable[[], bool]
+    tile: ChangedTile,
+    box: F64,
+    there: Index,
+    raster: Raster,
+    other: CalibratedQuery,
+    cancelled: Callable[[], bool],
 ) -> ChangedTile:
     if cancelled():
         raise Cancelled("The comparison was stopped.")

@@ -52,7 +52,7 @@ class Pointer:
 
 
 @dataclass(frozen=True)
-class Seeker:
+class CalibratedQuery:
     """A query on one index: its unit vector (dim,), the encoder, and the line that calibrates a cosine."""
 
     encoder: Encoder
@@ -78,15 +78,19 @@ class Seeker:
         return cosines, cosines[:, None, None]
 
 
-def seekers(indexes: Sequence[Index], encoder: Encoder, query: Query) -> dict[str, Seeker]:
-    """Index folder -> what seeks the wanted part of a query in it; what is denied does not point anywhere."""
+def calibrated_queries(
+    indexes: Sequence[Index], encoder: Encoder, query: Query
+) -> dict[str, CalibratedQuery]:
+    """Index folder -> the wanted part of a query, calibrated on that index; what is denied points nowhere."""
     backgrounds = [background(index.vectors) for index in indexes]
     wanted = wanted_vector(list(indexes), encoder, query, backgrounds)
     marked = query.has_examples() or not query.text.strip()
     model, found = calibration(encoder), {}
     for index, tiles in zip(indexes, backgrounds, strict=True):
         gained = None if marked else gain(model, tiles, vocabulary_vectors(encoder))
-        found[str(index.folder)] = Seeker(encoder, wanted, lines(model, wanted[None], tiles, gained)[0])
+        found[str(index.folder)] = CalibratedQuery(
+            encoder, wanted, lines(model, wanted[None], tiles, gained)[0]
+        )
     return found
 
 

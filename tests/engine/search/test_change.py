@@ -76,6 +76,13 @@ def test_rasters_of_different_places_are_refused(tmp_path, encoder):
         changes(before, after, encoder, RED, lambda: False)
 
 
+def test_a_raster_without_crs_is_not_laid_over_one_with_it(tmp_path, encoder):
+    before = made(tmp_path / "a.tif", ground(), encoder, crs=None)
+    after = made(tmp_path / "b.tif", ground(), encoder)
+    with pytest.raises(QueryError, match="has a CRS"):
+        changes(before, after, encoder, RED, lambda: False)
+
+
 def test_a_raster_that_is_gone_leaves_candidates_unchecked(tmp_path, encoder):
     before = made(tmp_path / "a.tif", ground(), encoder)
     after = made(tmp_path / "b.tif", ground((160, 64)), encoder)

@@ -43,7 +43,7 @@ class _Pointing:
 
     def __init__(self, held: HeldResult, encoder: Encoder) -> None:
         self.side = encoder.size
-        self.seekers = zooming.seekers(held.indexes, encoder, held.found.asked)
+        self.calibrated_queries = zooming.calibrated_queries(held.indexes, encoder, held.found.asked)
         self.indexes = {str(index.folder): index for index in held.indexes}
         self.rasters: dict[str, Raster] = {}
         self.unread: dict[str, str] = {}
@@ -59,7 +59,7 @@ class _Pointing:
                     return
                 pixels = None if match.index in self.unread else self._pixels(stack, match)
                 if pixels is not None:
-                    pointer = self.seekers[match.index].point(pixels)
+                    pointer = self.calibrated_queries[match.index].point(pixels)
                     yield Pointed(self.indexes[match.index], match, pointer)
                     job.progress(done, len(wanted))
 
